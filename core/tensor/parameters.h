@@ -1,0 +1,83 @@
+// The named parameters of a model, laid out in flat buffers.
+//
+// A model adds its parameters in order, each with a name and a group; `finish` lays them out: one contiguous fp32
+// buffer of values and one of gradients per group, every parameter a view into both.  Clipping, the optimiser,
+// zeroing and saving then work on a handful of large buffers.  Views keep their address for life: load, device moves
+// and training write in place.
+//
+// Not here: optimiser state (core/optim), files (safetensors.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/tensor/tensor.h"
+
+namespace rmkv {
+
+// How the optimiser treats a parameter; the names are the keys of `groups` in an optimiser's options.
+enum class ParameterGroup {
+  kMatrix,     // weight decay
+  kVector,     // norms, biases, embeddings of positions and slots: no decay
+  kGate,       // memory gate biases: learning rate x 10-30, no decay (memory-architectures.md, section 4.5)
+  kEmbedding,  // token embedding (tied head)
+};
+inline constexpr int kParameterGroupCount = 4;
+std::string group_name(ParameterGroup group);  // "matrix", "vector", "gate", "embedding"
+
+struct Parameter {
+  std::string name;        // path, for example "layers.3.attention.qkv.weight"
+  ParameterGroup group;
+  Tensor value;            // fp32 (fp64 in tests), a view into the group's flat values; requires_grad
+  bool frozen = false;     // the optimiser leaves it alone
+};
+
+class ParameterStore {
+ public:
+  explicit ParameterStore(at::ScalarType dtype = at::kFloat, at::Device device = at::kCPU);
+
+  // Declares a parameter with its initial value and returns its index.  Names are unique.
+  // Call only before finish().
+  size_t add(const std::string& name, const Tensor& initial_value, ParameterGroup group);
+  // Lays out the flat buffers.  After it, value tensors have gradients (zero) as views of the flat gradients.
+  void finish();
+
+  size_t size() const { return parameters_.size(); }
+  int64_t element_count() const;
+  const std::vector<Parameter>& all() const { return parameters_; }
+  // Throws naming the nearest parameter.
+  const Parameter& get(const std::string& name) const;
+  const Tensor& operator[](size_t index) const { return parameters_[index].value; }
+  bool has(const std::string& name) const { return index_.count(name) > 0; }
+
+  // The flat buffers of a group: [elements]; undefined tensors where the group is empty.
+  const Tensor& flat_values(ParameterGroup group) const;
+  const Tensor& flat_gradients(ParameterGroup group) const;
+  void zero_gradients();
+
+  // Copies values in by name (any float dtype, converted).  Missing, extra or misshapen names throw with the list,
+  // before anything is written.
+  void load(const std::map<std::string, Tensor>& values);
+  std::map<std::string, Tensor> named_values() const;  // views, not copies
+
+  // Rises each time values change in place (optimiser step, load): caches of derived weights compare it.
+  uint64_t version() const { return version_; }
+  void mark_changed() { ++version_; }
+
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
+
+ private:
+  at::ScalarType dtype_;
+  at::Device device_;
+  std::vector<Parameter> parameters_;
+  std::map<std::string, size_t> index_;
+  Tensor flat_values_[kParameterGroupCount];
+  Tensor flat_gradients_[kParameterGroupCount];
+  bool finished_ = false;
+  uint64_t version_ = 0;
+};
+
+}  // namespace rmkv

@@ -1,0 +1,1 @@
+# CUDA kernels: see core/kernels/cuda.

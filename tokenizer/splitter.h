@@ -1,0 +1,46 @@
+// Splitting text into words before BPE ("pre-tokenisation"): merges never cross a word's edge.
+//
+// The usual patterns run as hand-written machines (split_machine.cpp); any other pattern runs in PCRE2's JIT
+// (regex_splitter.cpp), which is also the reference that the machines are tested against.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace rmkv {
+
+enum class SplitPattern {
+  kGpt2,    // GPT-2, r50k
+  kLlama3,  // GPT-4's cl100k and Llama-3: numbers of up to three digits
+  kQwen2,   // the same with single digits
+};
+
+// "gpt2", "llama3" (also "cl100k", "gpt4"), "qwen2".  Throws on another name.
+SplitPattern parse_split_pattern(std::string_view name);
+std::string_view split_pattern_name(SplitPattern pattern);
+// The regular expression as it is written in tokenizer.json files.
+std::string_view split_pattern_regex(SplitPattern pattern);
+
+// Immutable and thread-safe.
+class Splitter {
+ public:
+  virtual ~Splitter() = default;
+
+  // Writes the words of `text` that start at offset `begin` to `words`, in order and without gaps, until the
+  // text ends or `words` is full; returns how many.  `begin` must be 0 or the end of a word found before.
+  virtual size_t split(std::string_view text, size_t begin,
+                       std::span<std::string_view> words) const = 0;
+};
+
+using SplitterPtr = std::unique_ptr<const Splitter>;
+
+SplitterPtr make_splitter(SplitPattern pattern);
+
+// Every match of `regex` is a word, and so is every stretch between two matches.  Classes such as \p{L} follow
+// the Unicode version of the PCRE2 library.  Throws when the expression does not compile; `where` opens the message.
+SplitterPtr make_regex_splitter(std::string_view regex, const std::string& where);
+
+}  // namespace rmkv
