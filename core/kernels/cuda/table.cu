@@ -1,0 +1,20 @@
+// The table of kernels that librmkv_cuda.so exports: its only symbol.
+#include <cuda_runtime.h>
+
+#include "core/kernels/cuda/swiglu.cuh"
+
+namespace {
+
+const char* error_name(int32_t error) {
+  return cudaGetErrorString(static_cast<cudaError_t>(error));
+}
+
+constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION, rmkv::cuda::swiglu_forward,
+                                      rmkv::cuda::swiglu_backward, error_name};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const rmkv_cuda_kernels* rmkv_cuda_get_kernels(
+    void) {
+  return &kTable;
+}
