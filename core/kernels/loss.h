@@ -1,0 +1,33 @@
+// The output head and its cross-entropy in one operation.
+//
+// Logits are made, turned into losses and gradients, and dropped one chunk of rows at a time, so
+// the logits of a batch never exist at once.  Gradients of hidden rows and weight are already
+// computed in forward (as in apple/ml-cross-entropy and RWKV-LM); backward only scales them.
+#pragma once
+
+#include "core/tensor/tensor.h"
+
+namespace rmkv::kernels {
+
+inline constexpr int64_t kIgnoredLabel = -100;
+
+struct HeadLossOptions {
+  // Factor on the sum, for example 1 / number of labels; part of the gradients from the start.
+  double scale = 1.0;
+  // Weight of log(Z)^2 per row (PaLM's auxiliary loss, which keeps logits from drifting); 0: off.
+  double z_loss = 0.0;
+  // Rows per chunk; 0: chosen so that a chunk's logits take about 8 MB.
+  int64_t chunk_rows = 0;
+};
+
+// hidden [N, C] (compute dtype), head_weight [V, C] (master dtype), labels int64 [N]
+// (kIgnoredLabel: no loss)
+// -> fp32 (fp64 for fp64) scalar: scale * sum of -log softmax(hidden W^T)[label] (+ z-loss).
+// Softmax in fp32. Differentiable once, in hidden and head_weight.
+Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
+                 const HeadLossOptions& options = {});
+
+// The losses per row, fp32 (fp64) [N], 0 where ignored; no gradient.
+Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels);
+
+}  // namespace rmkv::kernels
