@@ -49,7 +49,8 @@ Tensor rotate(const Tensor& x, int64_t offset, double base) {
 
 Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                    double z_loss) {
-  const Tensor logits = reference::linear(hidden, head_weight, {}).to(arithmetic_dtype(hidden.scalar_type()));
+  const Tensor logits =
+      reference::linear(hidden, head_weight, {}).to(arithmetic_dtype(hidden.scalar_type()));
   const Tensor log_z = logits.logsumexp(-1);
   const Tensor counted = labels.ne(kIgnoredLabel);
   const Tensor target = logits.gather(-1, labels.clamp_min(0).unsqueeze(-1)).squeeze(-1);
