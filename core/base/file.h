@@ -11,7 +11,26 @@ namespace rmkv {
 // The whole file as bytes.  Throws when it is missing, no regular file, or larger than `limit_bytes`.
 std::string read_file(const std::string& path, uint64_t limit_bytes = uint64_t{1} << 40);
 
-// Writes beside the target, syncs, renames: a reader sees the old file or the new one, never a part.
+// A file written in pieces beside its target; only `commit` syncs it and renames it onto the target, so a reader sees
+// the old file or the new one, never a part.  Without `commit` the destructor removes what was written.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::string_view piece);
+  // Returns the content hash (see content_hash).
+  std::string commit();
+
+ private:
+  std::string path_;
+  std::string beside_;    // the name it is written under
+  int handle_ = -1;
+  void* hash_ = nullptr;  // XXH3 state
+};
+
+// The same for a whole content.
 void write_file_atomic(const std::string& path, std::string_view content);
 
 // Appends whole lines; opened once, flushed to the system at each call.

@@ -110,7 +110,9 @@ bool OptionReader::read(const std::string& key, std::vector<std::string>& field)
   return true;
 }
 
-const Value* OptionReader::take(const std::string& key) { return lookup(key); }
+const Value* OptionReader::take(const std::string& key) {
+  return lookup(key);
+}
 
 void OptionReader::finish() const {
   for (const auto& [key, value] : table_) {

@@ -50,7 +50,9 @@ uint64_t RandomStream::next() {
   return words[half] | static_cast<uint64_t>(words[half + 1]) << 32;
 }
 
-double RandomStream::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double RandomStream::uniform() {
+  return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
 uint64_t RandomStream::below(uint64_t bound) {
   RMKV_ASSERT(bound > 0);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -13,6 +14,12 @@ namespace {
   fail("value", value.type_name() + " " + value.to_text(), expected);
 }
 }  // namespace
+
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
 
 bool Value::as_bool() const {
   if (auto* x = std::get_if<bool>(&data_)) return *x;
@@ -51,8 +58,12 @@ const Table& Value::as_table() const {
   wrong_type(*this, "a table");
 }
 
-List& Value::as_list() { return const_cast<List&>(std::as_const(*this).as_list()); }
-Table& Value::as_table() { return const_cast<Table&>(std::as_const(*this).as_table()); }
+List& Value::as_list() {
+  return const_cast<List&>(std::as_const(*this).as_list());
+}
+Table& Value::as_table() {
+  return const_cast<Table&>(std::as_const(*this).as_table());
+}
 
 std::string Value::type_name() const {
   static const char* const kNames[] = {"nil",    "boolean", "integer", "number",

@@ -29,6 +29,12 @@ class Value {
   Value(std::string x) : data_(std::move(x)) {}
   Value(List x) : data_(std::move(x)) {}
   Value(Table x) : data_(std::move(x)) {}
+  // Out of line: inlined into every user they bloat the code and make GCC 12 warn of uninitialised members.
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
 
   bool is_nil() const { return std::holds_alternative<std::monostate>(data_); }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }

@@ -55,7 +55,11 @@ class ParameterStore {
   // The flat buffers of a group: [elements]; undefined tensors where the group is empty.
   const Tensor& flat_values(ParameterGroup group) const;
   const Tensor& flat_gradients(ParameterGroup group) const;
+  // Where a parameter starts in its group's flat buffers, in elements (starts are 64-byte aligned; gaps are zero).
+  int64_t flat_offset(size_t index) const;
   void zero_gradients();
+  // A frozen parameter gets no gradient and no update.
+  void set_frozen(size_t index, bool frozen);
 
   // Copies values in by name (any float dtype, converted).  Missing, extra or misshapen names throw with the list,
   // before anything is written.

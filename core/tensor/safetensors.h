@@ -21,7 +21,8 @@ struct SafetensorsFile {
 // `name` opens every message.
 SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name);
 SafetensorsFile read_safetensors(const std::string& path);
-// Tensors are written in name order, contiguous; atomic (core/base/file.h).  Returns the file's content hash.
+// Tensors are written contiguous, widest elements first, then in name order; any device; atomic (core/base/file.h).
+// Returns the file's content hash.
 std::string write_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                               const std::map<std::string, std::string>& metadata = {});
 
