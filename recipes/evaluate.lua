@@ -1,0 +1,50 @@
+-- Measure a checkpoint on text: bits per byte per source, and what its memory is worth.
+--
+--   rmkv recipes/evaluate.lua --checkpoint checkpoints/pretrain/latest --data books/
+--   rmkv recipes/evaluate.lua --checkpoint DIR --data notes.txt --json
+
+local data_lib = require "lib.data"
+local report = require "lib.report"
+
+local opt = rmkv.options {
+  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
+  data = { {}, "NAME or PATH to measure on", repeated = true },
+  data_dir = { "", "folder that relative data paths are in" },
+  field = { "text", "field of .jsonl rows that holds the text" },
+  tokens = { 0, "stop after this many tokens; 0: all of it" },
+  lanes = { 8, "documents read side by side" },
+  memory = { true, "also measure what the memory is worth" },
+  recall = { false, "also ask storyworld questions" },
+  dtype = { "fp32", "dtype of products", choices = { "fp32", "bf16" } },
+  device = { "cpu", "cpu, cuda or cuda:N" },
+  seed = { 1, "seed of generated sources" },
+  json = { false, "print one JSON object" },
+}
+if #opt.data == 0 then error("--data is missing: name a file, a folder or a built-in source to measure on", 0) end
+
+local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
+local stream = rmkv.data.stream {
+  sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, seed = opt.seed,
+  segment_tokens = loaded.model:facts().segment_tokens, validation = { fraction = 1, use = "validation" },
+}
+local result = rmkv.train.evaluate(loaded.model, stream, {
+  max_tokens = opt.tokens, dtype = opt.dtype, memory = opt.memory,
+})
+local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil
+
+if opt.json then
+  local plain = { bits_per_byte = result.bits_per_byte, loss = result.loss, tokens = result.tokens, bytes = result.bytes,
+                  sources = {}, recall = rows }
+  for name, source in pairs(result.sources or {}) do plain.sources[name] = source end
+  if result.memory then
+    plain.memory, plain.memory_interval = {}, {}
+    for name, entry in pairs(result.memory) do
+      plain.memory[name] = entry.difference
+      plain.memory_interval[name] = { entry.low, entry.high }
+    end
+  end
+  print(rmkv.json.encode(plain))
+else
+  print(report.text(result))
+  if rows then print(require("lib.recall").text(rows)) end
+end

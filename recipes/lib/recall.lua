@@ -1,0 +1,51 @@
+-- A score for memory: multiple-choice questions about what a story said long ago.
+--
+-- A source that offers `question(index, options)` (storyworld does) gives a context, a question, the right answer and
+-- wrong ones of the same kind; the model answers with the continuation it finds most probable.  Held-out indices.
+
+local M = {}
+
+---Asks `count` questions at each distance.
+---@param model userdata
+---@param tokenizer userdata
+---@param o {source: string?, count: integer?, distances: integer[]?, seed: integer?}
+---@return table[] rows of {distance, tokens, count, correct, accuracy, chance, low, high}
+function M.measure(model, tokenizer, o)
+  local world = require("sources." .. (o.source or "storyworld"))
+  local rows = {}
+  for _, distance in ipairs(o.distances or { 50, 200, 500, 1000 }) do
+    local correct, chance, tokens, count = 0, 0, 0, o.count or 40
+    for index = 1, count do
+      local q = world.question(index, { distance = distance, seed = o.seed or 1 })
+      local context = tokenizer:encode(q.context .. q.question)
+      local scores = rmkv.train.score(model, context, tokenizer, q.choices)
+      local best = 1
+      for i = 2, #scores do
+        if scores[i] > scores[best] then best = i end
+      end
+      if q.choices[best] == q.answer then correct = correct + 1 end
+      chance = chance + 1 / #q.choices
+      tokens = tokens + (q.fact_offset and #tokenizer:encode((q.context .. q.question):sub(q.fact_offset)) or distance)
+    end
+    local p = correct / count
+    local error_margin = 1.96 * math.sqrt(math.max(p * (1 - p), 0.25 / count) / count)
+    rows[#rows + 1] = {
+      distance = distance, tokens = math.floor(tokens / count + 0.5), count = count, correct = correct,
+      accuracy = p, chance = chance / count, low = p - error_margin, high = p + error_margin,
+    }
+  end
+  return rows
+end
+
+---The rows as text, one line each.
+---@param rows table[]
+---@return string
+function M.text(rows)
+  local lines = { "  recall on held-out story questions:   distance   correct   chance" }
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = ("%42s tokens   %5.1f %%   %5.1f %%"):format("~" .. row.tokens, 100 * row.accuracy, 100 * row.chance)
+  end
+  return table.concat(lines, "\n")
+end
+
+return M

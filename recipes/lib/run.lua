@@ -1,0 +1,272 @@
+-- A run: its folder, its journal and logs, what it resumes from, when something is due, what it saves.
+--
+-- The folder (`--out`, by default checkpoints/<mode>) holds run.toml, tokenizer.json, rmkv_<mode>_step_<N>/,
+-- rmkv_<mode>_final/ and the pointers `latest` and `best`; logs go to logs/<run>/.  The recipe owns the loop:
+--
+--   for step in run:steps(total) do … run:report(step, report, batch) … end
+--
+-- Nothing that a run decides depends on the clock, so a resumed run repeats what a whole one does.
+
+local progress = require "lib.progress"
+
+local M = {}
+
+local Run = {}
+Run.__index = Run
+
+local function project(path) return rmkv.system.project_folder() .. "/" .. path end
+
+-- Options that may differ between a run and its continuation without changing what is computed.
+local free_options = {
+  resume = true, out = true, save_every = true, sample_every = true, eval_every = true, log_every = true,
+  keep = true, watch = true, reset_epochs = true, config = true, set = true, name = true,
+}
+
+---Opens a run: decides whether it resumes, makes the folder, starts the logs, writes the header.
+---@param opt table the recipe's options; uses out, resume, seed and threads
+---@param mode string "pretrain", "finetune" …
+---@return table run
+function M.open(opt, mode)
+  local system = rmkv.system
+  local run = setmetatable({ opt = opt, mode = mode, step = 0, tokens = 0, bytes = 0, tracked = {} }, Run)
+  run.folder = opt.out ~= "" and opt.out or project("checkpoints/" .. mode)
+  run.name = run.folder:gsub("/+$", ""):match "[^/]+$"
+  run.progress = progress.new()
+  local inside = run.folder:sub(1, #project "checkpoints/") == project "checkpoints/"
+  run.log_folder = inside and project("logs/" .. run.name) or run.folder .. "/logs"
+  run.resume_from = run:resume_decision()
+  if not run.resume_from then run:move_aside() end
+  system.mkdir(run.folder)
+  system.mkdir(run.log_folder)
+  run.progress.log = rmkv.log.text(run.log_folder .. "/log.txt")
+  if run.resume_from then
+    run.saved = rmkv.checkpoint.facts(run.resume_from)
+    run.step, run.tokens, run.bytes = run.saved.step, run.saved.tokens, run.saved.bytes
+    run.best_loss = run.saved.best_loss
+  end
+  run.steps_log = rmkv.log.jsonl(run.log_folder .. "/steps.jsonl", { resume_step = run.step })
+  run.board = rmkv.log.tensorboard(run.log_folder, { resume_step = run.step })
+  return run
+end
+
+---Says a line on the terminal and in the log.
+function Run:say(text) self.progress:say(text) end
+
+-- The newest checkpoint that loads, or nil; damaged ones are named.
+local function newest(run)
+  local path, reasons = rmkv.checkpoint.latest(run.folder, run.mode)
+  for _, reason in ipairs(reasons or {}) do run:say("skipped a damaged checkpoint: " .. reason) end
+  return path
+end
+
+---The checkpoint to go on from, or nil for a fresh start: `--resume ask|latest|none|PATH`.
+---On a terminal `ask` asks; elsewhere it takes the newest checkpoint when there is one.
+function Run:resume_decision()
+  local choice = self.opt.resume
+  if choice == "none" then return nil end
+  if choice ~= "ask" and choice ~= "latest" then
+    local ok, reason = rmkv.checkpoint.verify(choice)
+    if not ok then error("--resume " .. choice .. ": " .. reason, 0) end
+    return choice
+  end
+  local path = rmkv.system.exists(self.folder) and newest(self) or nil
+  if not path then
+    if choice == "latest" then
+      error(("--resume latest: no checkpoint in %s\nhint: leave --resume away to start a new run"):format(self.folder), 0)
+    end
+    return nil
+  end
+  if choice == "ask" and rmkv.system.is_terminal "stdin" and rmkv.system.is_terminal "stdout" then
+    local facts = rmkv.checkpoint.facts(path)
+    io.stdout:write(("%s holds a checkpoint at step %d (%s tokens).\nResume it? [Y]es, [n]ew run (the old one is kept aside), [q]uit: ")
+      :format(self.folder, facts.step, progress.short(facts.tokens)))
+    io.stdout:flush()
+    local answer = (io.read "*l" or "q"):lower():sub(1, 1)
+    if answer == "q" then os.exit(0) end
+    if answer == "n" then return nil end
+  end
+  return path
+end
+
+-- A new run never overwrites an old one: the old folder gets a number.
+function Run:move_aside()
+  local system = rmkv.system
+  if not system.exists(self.folder .. "/run.toml") then return end
+  local number = 1
+  while system.exists(("%s.%d"):format(self.folder, number)) do number = number + 1 end
+  local aside = ("%s.%d"):format(self.folder, number)
+  system.rename(self.folder, aside)
+  if system.exists(self.log_folder) then system.rename(self.log_folder, ("%s.%d"):format(self.log_folder, number)) end
+  self:say("the earlier run in this folder is now in " .. aside)
+end
+
+---Writes run.toml and the run's header; on resuming, names the options that changed.
+---@param facts table what belongs to the run beside its options: model, data manifest, tokenizer
+function Run:begin(facts)
+  local path = self.folder .. "/run.toml"
+  local options = rmkv.option_values(self.opt)
+  local description = {
+    options = options, mode = self.mode, version = rmkv.version, build = rmkv.build(),
+    model = facts.model, data = facts.data, tokenizer = facts.tokenizer,
+  }
+  if self.resume_from then
+    local old = rmkv.toml.decode(rmkv.system.read(path))
+    for name, value in pairs(options) do
+      local before = old.options[name]
+      if not free_options[name] and rmkv.json.encode(before) ~= rmkv.json.encode(value) then
+        self:note("option_changed", { option = name, before = before, after = value },
+                  ("option --%s changed from %s to %s"):format(name, rmkv.json.encode(before), rmkv.json.encode(value)))
+      end
+    end
+    self:note("resume", { checkpoint = self.resume_from },
+              ("resumed from %s at step %d"):format(self.resume_from, self.step))
+  end
+  rmkv.system.write(path, rmkv.toml.encode(description))
+  local recipe = arg and arg[0] and rmkv.system.exists(arg[0]) and rmkv.system.read(arg[0])
+  if recipe then rmkv.system.write(self.folder .. "/recipe.lua", recipe) end
+end
+
+---An event of the run: a line in journal.jsonl and, with `text`, on the terminal.
+---@param event string
+---@param fields table
+---@param text string?
+function Run:note(event, fields, text)
+  local line = { event = event, step = self.step, time = rmkv.system.timestamp() }
+  for key, value in pairs(fields) do line[key] = value end
+  rmkv.system.append(self.folder .. "/journal.jsonl", rmkv.json.encode(line) .. "\n")
+  if text then self:say(text) end
+end
+
+---The tokenizer of the run: the one in its folder, the given file, or the one `make` returns.
+---@param file string? a tokenizer.json
+---@param make fun(): userdata
+function Run:tokenizer(file, make)
+  local path = self.folder .. "/tokenizer.json"
+  if not rmkv.system.exists(path) then
+    local tokenizer = file and file ~= "" and rmkv.tokenizer.load(file) or make()
+    tokenizer:save(path)
+  end
+  return rmkv.tokenizer.load(path)
+end
+
+---Names what a checkpoint of this run consists of, and fills it from the checkpoint the run resumes.
+---@param parts {model: userdata, optimizer: userdata, trainer: userdata, stream: userdata}
+function Run:track(parts)
+  self.tracked = parts
+  if not self.resume_from then return end
+  local saved = rmkv.checkpoint.restore(self.resume_from, {
+    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer,
+  })
+  if not self.opt.reset_epochs then parts.stream:seek(saved.stream) end
+end
+
+---The loop: yields 1-based step numbers from where the run stands to `total`.  Between steps it honours Ctrl-C
+---(offers to save), SIGTERM (saves and leaves) and requests to reload the recipe.
+---@param total integer
+---@param live table? lib.recipe's live object
+---@return fun(): integer?
+function Run:steps(total, live)
+  self.total = total
+  self.started, self.start_step, self.start_tokens = rmkv.system.seconds(), self.step, self.tokens
+  return function()
+    local stop = rmkv.stop_requested()
+    if stop then return self:stop(stop) end
+    if self.step >= total then return nil end
+    if live then live:poll(self) end
+    self.step = self.step + 1
+    return self.step
+  end
+end
+
+-- Ends the loop on a signal; what the finished steps computed is kept.
+function Run:stop(reason)
+  self.stopped = reason
+  local save = true
+  if reason == "interrupt" and rmkv.system.is_terminal "stdin" then
+    io.stdout:write(("\ninterrupted after step %d. Save a checkpoint? [Y/n] "):format(self.step))
+    io.stdout:flush()
+    save = not (io.read "*l" or "y"):lower():match "^n"
+  end
+  if save and self.step > 0 then self:say("saved " .. self:save()) end
+  return nil
+end
+
+---How far the budget is used: 0 at the first step, 1 at the end.
+function Run:fraction() return (self.step - 1) / self.total end
+
+---Records a finished step.  Reads the loss (and so waits for the device) only when a line is due.
+---@param report userdata rmkv.train.trainer():step()
+---@param batch userdata
+---@param facts table? further figures for the log line: lr, bptt …
+function Run:report(report, batch, facts)
+  self.tokens = self.tokens + batch.token_count
+  self.bytes = self.bytes + batch.byte_count
+  if not (self:due("log") or self.step == self.total) then return end
+  local loss = report.loss
+  local line = {
+    step = self.step, tokens = self.tokens, loss = loss, gradient_norm = report.gradient_norm,
+    bits_per_byte = loss * batch.label_count / batch.byte_count / math.log(2), skipped = report.skipped,
+  }
+  for key, value in pairs(facts or {}) do line[key] = value end
+  self.steps_log:write(line)
+  self.board:scalar("train/loss", self.step, loss)
+  self.board:scalar("train/bits_per_byte", self.step, line.bits_per_byte)
+  self.board:scalar("train/gradient_norm", self.step, line.gradient_norm)
+  for key, value in pairs(facts or {}) do self.board:scalar("train/" .. key, self.step, value) end
+  self.smooth = self.smooth and 0.9 * self.smooth + 0.1 * line.bits_per_byte or line.bits_per_byte
+  local elapsed = rmkv.system.seconds() - self.started
+  local rate = (self.tokens - self.start_tokens) / elapsed
+  local left = elapsed / (self.step - self.start_step) * (self.total - self.step)
+  self.rate = rate
+  self.progress:show(("step %d/%d  loss %.3f  %.3f bits/byte  %s tok/s  %s left  %s"):format(
+    self.step, self.total, loss, self.smooth, progress.short(rate), progress.duration(left),
+    progress.bytes(rmkv.system.memory().resident)), self.step == self.total)
+end
+
+---True when `what` is due at this step: every `<what>_every` steps (0: never).
+---@param what string "sample", "eval", "save", "log"
+function Run:due(what)
+  local every = self.opt[what .. "_every"] or 1
+  return every > 0 and self.step % every == 0
+end
+
+---Records an evaluation: log, TensorBoard, and whether it is the best so far.
+---@param evaluation table rmkv.train.evaluate
+function Run:evaluated(evaluation)
+  self:note("evaluation", evaluation)
+  self.board:scalar("validation/loss", self.step, evaluation.loss)
+  self.board:scalar("validation/bits_per_byte", self.step, evaluation.bits_per_byte)
+  for name, entry in pairs(evaluation.memory or {}) do
+    self.board:scalar("memory/" .. name, self.step, entry.difference)
+  end
+  self.is_best = not self.best_loss or evaluation.loss < self.best_loss
+  if self.is_best then self.best_loss = evaluation.loss end
+end
+
+---Saves a checkpoint and drops old ones.  Returns its path.
+---@param final boolean?
+function Run:save(final)
+  local parts = self.tracked
+  local name = final and ("rmkv_%s_final"):format(self.mode) or ("rmkv_%s_step_%d"):format(self.mode, self.step)
+  local path = self.folder .. "/" .. name
+  self.steps_log:flush()
+  self.board:flush()
+  rmkv.checkpoint.save(path, {
+    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer,
+    tokenizer = self.folder .. "/tokenizer.json",
+    cursor = { stream = parts.stream:cursor() },
+    facts = { step = self.step, tokens = self.tokens, bytes = self.bytes, mode = self.mode, best_loss = self.best_loss },
+  })
+  rmkv.checkpoint.point(self.folder, "latest", name)
+  if self.is_best then rmkv.checkpoint.point(self.folder, "best", name) end
+  rmkv.checkpoint.rotate(self.folder, { mode = self.mode, keep_last = self.opt.keep })
+  return path
+end
+
+---Ends the run: the final checkpoint, unless it was stopped before its end.  Returns its path or nil.
+function Run:finish()
+  if self.stopped or self.step < self.total then return nil end
+  return self:save(true)
+end
+
+return M

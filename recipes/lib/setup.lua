@@ -1,0 +1,127 @@
+-- What training recipes set up alike: data and tokenizer, model, header, evaluation, samples, the closing words.
+
+local data_lib = require "lib.data"
+local progress = require "lib.progress"
+local report = require "lib.report"
+
+local M = {}
+
+-- "cell=lstm" -> cell, "lstm"; numbers, true and false become what they look like.
+local function model_settings(list)
+  local settings = {}
+  for _, text in ipairs(list) do
+    local key, value = text:match "^([%w_]+)=(.*)$"
+    if not key then error(("--set_model %s: expected KEY=VALUE"):format(text), 0) end
+    if value == "true" or value == "false" then settings[key] = value == "true"
+    else settings[key] = tonumber(value) or value end
+  end
+  return settings
+end
+
+-- The model's configuration without its vocabulary.
+local function model_config(opt)
+  local config = rmkv.model.preset(opt.model, opt.preset)
+  for key, value in pairs(model_settings(opt.set_model)) do config[key] = value end
+  if opt.segment > 0 then config.segment_tokens = opt.segment end
+  return config
+end
+
+---Sources, tokenizer and the two streams.
+---@param run table
+---@return {train: userdata, validation: userdata, tokenizer: userdata, segment_tokens: integer}
+function M.data(run)
+  local opt = run.opt
+  local arguments = opt.data
+  if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
+  local sources = data_lib.sources(arguments, opt)
+  local tokenizer = run:tokenizer(opt.tokenizer, function()
+    return data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
+                                    function(text) run:say(text) end)
+  end)
+  local segment_tokens = model_config(opt).segment_tokens
+  local common = { tokenizer = tokenizer, segment_tokens = segment_tokens, seed = opt.seed }
+  local function stream(extra)
+    local spec = {}
+    for key, value in pairs(common) do spec[key] = value end
+    for key, value in pairs(extra) do spec[key] = value end
+    return rmkv.data.stream(spec)
+  end
+  local separate = opt.val ~= "" and data_lib.sources({ opt.val }, opt)
+  local share = separate and 0 or 0.02
+  return {
+    tokenizer = tokenizer, segment_tokens = segment_tokens, separate = separate and true,
+    default = opt.data[1] == "storyworld",
+    train = stream { sources = sources, lanes = opt.batch, validation = { fraction = share, use = "train" } },
+    -- A fresh pass over the same validation text each time it is called.
+    validation = function()
+      return stream { sources = separate or sources, lanes = 8,
+                      validation = { fraction = separate and 1 or share, use = "validation" } }
+    end,
+  }
+end
+
+---The model of the run: from the checkpoint it resumes, or new.
+function M.model(run, tokenizer)
+  local opt = run.opt
+  local config = run.resume_from and rmkv.checkpoint.config(run.resume_from) or model_config(opt)
+  config.vocabulary = tokenizer.vocab_size
+  return rmkv.model.create { config = config, seed = opt.seed, device = opt.device }
+end
+
+---Writes run.toml and says what is about to be trained.
+function M.begin(run, model, data)
+  local config = model:config()
+  run:begin { model = config, data = data.train:manifest(), tokenizer = data.tokenizer.fingerprint }
+  run:say(("rmkv %s  %s  %s parameters  vocabulary %d  segment %d tokens  %s  %d threads  seed %d"):format(
+    rmkv.version, model:facts().architecture, progress.short(model.parameter_count), data.tokenizer.vocab_size,
+    data.segment_tokens, run.opt.dtype, rmkv.system.threads(), run.opt.seed))
+  if config.commit == "published" then
+    run:say("warning: commit = \"published\" lets tokens see the future of their segment; its loss means nothing")
+  end
+  run:say(("run folder %s, logs in %s"):format(run.folder, run.log_folder))
+end
+
+---Measures the model on the validation text: bits per byte and what its memory is worth.
+function M.evaluate(run, model, data, tokens)
+  local e = rmkv.train.evaluate(model, data.validation(), {
+    max_tokens = tokens or run.opt.eval_tokens, dtype = run.opt.dtype, memory = true,
+  })
+  run:evaluated(e)
+  run:say(("step %d  "):format(run.step) .. report.line(e))
+  return e
+end
+
+---Lets the model write a little.
+function M.sample(run, model, data)
+  local opt = run.opt
+  local prompt = opt.prompt ~= "" and opt.prompt or data.default and "<start>" or "The "
+  local session = rmkv.session(model, data.tokenizer, { sampler = { temperature = 0.7, top_p = 0.95 }, seed = opt.seed })
+  session:feed(prompt)
+  local text = session:generate { tokens = 120, stop = { "<end>" } }
+  if opt.prompt == "" and data.default then prompt = "" end
+  run.board:text("sample", run.step, prompt .. text)
+  run:say(progress.wrapped(prompt .. text, "    | "))
+end
+
+---The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
+function M.finish(run, model, data)
+  if run.stopped then
+    run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
+    return
+  end
+  local path = run:finish()
+  local e = M.evaluate(run, model, data, 4 * run.opt.eval_tokens)
+  run:say(report.text(e))
+  if data.default then
+    local recall = require "lib.recall"
+    local rows = recall.measure(model, data.tokenizer, {})
+    run:note("recall", { rows = rows })
+    run:say(recall.text(rows))
+  end
+  M.sample(run, model, data)
+  run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.seconds() - run.started), path))
+  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path .. " --prompt \"<start>\"\n" ..
+          "       scripts/rmkv recipes/chat.lua --checkpoint " .. path)
+end
+
+return M

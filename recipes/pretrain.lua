@@ -1,0 +1,90 @@
+-- Pretrain a recurrent-memory language model.
+--
+-- Goal      a model that tells small stories and remembers who has the key
+-- Budget    the default run: about 1 million parameters, 6 to 8 minutes on two CPU cores
+-- Expect    falling bits per byte, readable samples, a positive worth of memory, recall above chance
+--
+--   rmkv recipes/pretrain.lua
+--   rmkv recipes/pretrain.lua --preset small --data books/ --data storyworld*0.2 --tokens 50M
+--
+-- Stop it with Ctrl-C and start it again: it goes on where it was.  The function `plan` may be edited while the run
+-- goes on: create the file `reload` in the run's folder, or start with --watch.
+
+local recipe = require "lib.recipe"
+local schedule = require "lib.schedule"
+
+local options = {
+  preset = { "tiny", "model size", choices = { "tiny", "small", "base", "1b" } },
+  model = { "rmkv", "architecture" },
+  set_model = { {}, "KEY=VALUE of the model's configuration, for example cell=lstm", repeated = true },
+  data = { { "storyworld" }, "NAME or PATH, with *WEIGHT: built-in source, text file, folder, .jsonl, .lua", repeated = true },
+  data_dir = { "", "folder that relative data paths are in" },
+  field = { "text", "field of .jsonl rows that holds the text" },
+  val = { "", "text file or folder to validate on; by default a held-out share of the data" },
+  tokenizer = { "", "tokenizer.json to use; by default one is trained on the data" },
+  vocabulary = { 2048, "entries of a trained tokenizer" },
+  tokens = { 12e6, "training budget in token positions" },
+  steps = { 0, "training budget in steps, instead of tokens" },
+  batch = { 16, "lanes: documents read side by side" },
+  segment = { 0, "tokens of a segment; 0: as the preset says" },
+  segments = { 4, "segments of a step" },
+  lr = { 3e-3, "peak learning rate" },
+  weight_decay = { 0.1, "decoupled weight decay of matrices" },
+  clip = { 1.0, "largest norm of the gradient" },
+  replay = { false, "recompute segments in backward: slower, far less memory" },
+  dtype = { "bf16", "dtype of products", choices = { "fp32", "bf16" } },
+  device = { "cpu", "cpu, cuda or cuda:N" },
+  threads = { 0, "arithmetic threads; 0: one per core" },
+  seed = { 1, "seed of everything random" },
+  out = { "", "the run's folder; by default checkpoints/pretrain" },
+  save_every = { 500, "steps between checkpoints" },
+  sample_every = { 250, "steps between text samples" },
+  eval_every = { 250, "steps between evaluations" },
+  log_every = { 1, "steps between log lines" },
+  eval_tokens = { 60e3, "tokens of an evaluation during training" },
+  keep = { 3, "checkpoints to keep" },
+  prompt = { "", "start of the text samples; by default one that fits the data" },
+  resume = { "ask", "ask, latest, none or a checkpoint" },
+  reset_epochs = { false, "on resuming, read the data from its start again" },
+  watch = { false, "reload this file's plan whenever it changes" },
+}
+
+-- Schedules over the budget, p in [0, 1].  Edited while the run goes on, they hold from the next step.
+local function plan(opt)
+  return {
+    lr = schedule.warmup_stable_decay { peak = opt.lr, warmup = 0.03, decay = 0.3 },
+    bptt = schedule.steps { [0] = 1, [0.1] = 2, [0.25] = 4 },  -- segments the gradient runs through
+    segments = schedule.constant(opt.segments),
+  }
+end
+
+local function main(opt, live)
+  local setup = require "lib.setup"
+  if opt.threads > 0 then rmkv.system.set_threads(opt.threads) end
+  local run = require("lib.run").open(opt, "pretrain")
+  local data = setup.data(run)
+  local model = setup.model(run, data.tokenizer)
+  local adamw = rmkv.optim.adamw(model, {
+    weight_decay = opt.weight_decay,
+    groups = { gate = { lr = 10, weight_decay = 0 }, vector = { weight_decay = 0 }, embedding = { weight_decay = 0 } },
+  })
+  local trainer = rmkv.train.trainer(model, adamw, { lanes = opt.batch, seed = opt.seed })
+  setup.begin(run, model, data)
+  run:track { model = model, optimizer = adamw, trainer = trainer, stream = data.train }
+
+  local total = opt.steps > 0 and opt.steps
+    or math.ceil(opt.tokens / (opt.batch * opt.segments * data.segment_tokens))
+  for step in run:steps(total, live) do
+    local p, now = run:fraction(), live.plan
+    local batch = data.train:next { segments = now.segments(p, step) }
+    local lr, bptt = now.lr(p, step), now.bptt(p, step)
+    local report = trainer:step(batch, { lr = lr, clip = opt.clip, bptt = bptt, dtype = opt.dtype, replay = opt.replay })
+    run:report(report, batch, { lr = lr, bptt = bptt })
+    if run:due "eval" then setup.evaluate(run, model, data) end
+    if run:due "sample" then setup.sample(run, model, data) end
+    if run:due "save" then run:save() end
+  end
+  setup.finish(run, model, data)
+end
+
+return recipe.run { options = options, plan = plan, main = main }
