@@ -60,6 +60,10 @@ class LanguageModel {
   // what the head multiplies.  With gradients enabled the result and the state carry the graph.
   virtual Tensor forward(const Tensor& tokens, State& state, const ForwardOptions& options) = 0;
 
+  // Commits the open segment to memory before it is full and starts a new one: a different computation from going on,
+  // asked for by name (Session::flush).  Nothing to do in a model without segments.
+  virtual void flush(State&, const ForwardOptions&) {}
+
   // The head's weight, [V, C] in the parameters' dtype (the embedding where they are tied).
   virtual Tensor head_weight() = 0;
   // hidden [.., C] -> logits fp32 (fp64 when the parameters are fp64) [.., V].
