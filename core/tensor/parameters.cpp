@@ -100,7 +100,34 @@ const Parameter& ParameterStore::get(const std::string& name) const {
 void ParameterStore::set_frozen(size_t index, bool frozen) {
   RMKV_ASSERT(finished_ && index < parameters_.size());
   parameters_[index].frozen = frozen;
-  parameters_[index].value.set_requires_grad(!frozen);
+  parameters_[index].value.set_requires_grad(!is_frozen(index));
+}
+
+void ParameterStore::set_group_frozen(ParameterGroup group, bool frozen) {
+  RMKV_ASSERT(finished_);
+  group_frozen_[static_cast<int>(group)] = frozen;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].group == group) parameters_[i].value.set_requires_grad(!is_frozen(i));
+  }
+}
+
+bool ParameterStore::is_frozen(size_t index) const {
+  const Parameter& parameter = parameters_[index];
+  return parameter.frozen || group_frozen_[static_cast<int>(parameter.group)];
+}
+
+std::vector<FlatSpan> ParameterStore::trained_spans(ParameterGroup group) const {
+  std::vector<FlatSpan> spans;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].group != group || is_frozen(i)) continue;
+    FlatSpan span{flat_offset(i), aligned(parameters_[i].value.numel())};
+    if (!spans.empty() && spans.back().begin + spans.back().count == span.begin) {
+      spans.back().count += span.count;
+    } else {
+      spans.push_back(span);
+    }
+  }
+  return spans;
 }
 
 const Tensor& ParameterStore::flat_values(ParameterGroup group) const {

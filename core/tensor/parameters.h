@@ -31,7 +31,13 @@ struct Parameter {
   std::string name;        // path, for example "layers.3.attention.qkv.weight"
   ParameterGroup group;
   Tensor value;            // fp32 (fp64 in tests), a view into the group's flat values; requires_grad
-  bool frozen = false;     // the optimiser leaves it alone
+  bool frozen = false;     // no gradient, no update; its group may be frozen beside it (is_frozen)
+};
+
+// A range of a group's flat buffers, in elements.
+struct FlatSpan {
+  int64_t begin;
+  int64_t count;
 };
 
 class ParameterStore {
@@ -58,8 +64,12 @@ class ParameterStore {
   // Where a parameter starts in its group's flat buffers, in elements (starts are 64-byte aligned; gaps are zero).
   int64_t flat_offset(size_t index) const;
   void zero_gradients();
-  // A frozen parameter gets no gradient and no update.
+  // A frozen parameter gets no gradient and no update.  A parameter is frozen by itself or with its group.
   void set_frozen(size_t index, bool frozen);
+  void set_group_frozen(ParameterGroup group, bool frozen);
+  bool is_frozen(size_t index) const;
+  // The ranges of a group that are not frozen, neighbours joined: what an optimiser updates.
+  std::vector<FlatSpan> trained_spans(ParameterGroup group) const;
 
   // Copies values in by name (any float dtype, converted).  Missing, extra or misshapen names throw with the list,
   // before anything is written.
@@ -80,6 +90,7 @@ class ParameterStore {
   std::map<std::string, size_t> index_;
   Tensor flat_values_[kParameterGroupCount];
   Tensor flat_gradients_[kParameterGroupCount];
+  bool group_frozen_[kParameterGroupCount] = {};
   bool finished_ = false;
   uint64_t version_ = 0;
 };
