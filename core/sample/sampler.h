@@ -32,9 +32,9 @@ class Sampler {
   // Throws when the options name an id outside [0, vocabulary).
   Sampler(SamplerOptions options, int64_t vocabulary);
 
-  // The next token for logits fp32 [V]; counts one sampled token.  Allocates nothing after the
-  // first call.
-  int32_t sample(std::span<const float> logits);
+  // The next token for logits fp32 [V]; counts one sampled token.  `not_now` are ids banned this
+  // time.  Allocates nothing after the first call.
+  int32_t sample(std::span<const float> logits, std::span<const int64_t> not_now = {});
   // A token entered the text (fed or sampled): the penalties look back at it.
   void accept(int32_t id);
 
@@ -55,7 +55,8 @@ class Sampler {
 
  private:
   struct Scratch;
-  std::span<const int32_t> last_tokens(int64_t count);
+  void run_stage(const std::string& stage, bool greedy, double dice);
+  std::span<const int32_t> last_tokens(int64_t count) const;
 
   std::shared_ptr<const SamplerOptions> options_;
   int64_t vocabulary_;

@@ -74,7 +74,7 @@ class Session {
   int64_t generated_tokens() const { return generated_; }  // since begin
 
   // The logits after everything fed: fp32 [V], CPU.  Looking changes nothing.
-  Tensor logits();
+  Tensor logits() const;
   Sampler& sampler() { return sampler_; }
   const Sampler& sampler() const { return sampler_; }
 
@@ -122,17 +122,21 @@ class Session {
     std::vector<int32_t> waiting;  // ids not yet computed
     std::string text;              // fed text not yet tokenised
     bool text_special = false;     // whether special tokens are read in `text`
-    Tensor logits;                 // fp32 [V] CPU after `state`, or undefined
+    Tensor last_hidden;            // [1, C] after `state`, undefined before the first token
+    Tensor logits;                 // fp32 [V] CPU of last_hidden, undefined until asked for
     int64_t total = 0;
   };
 
   void end_text();
+  void take(std::span<const int32_t> ids);
   // Computes waiting tokens: whole blocks only, or all of them.
   void advance(Moment& moment, bool all) const;
-  void run_block(Moment& moment, int64_t count, bool want_logits) const;
+  void run_block(Moment& moment, int64_t count) const;
+  void compute_logits(Moment& moment) const;
   void settle();
-  std::string show(int32_t id);
-  void finish(FinishReason reason) { finish_ = reason; }
+  void check_memory(const std::string& memory) const;
+  void check_slot(const Tensor& memory, int64_t slot) const;
+  void replace_memory(const std::string& memory, const Tensor& value);
 
   LanguageModelPtr model_;
   TokenizerPtr tokenizer_;

@@ -59,7 +59,7 @@ struct DryOptions {
   int64_t allowed_length = 2;
 };
 void apply_dry(Candidates& candidates, const DryOptions& options, std::span<const int32_t> text,
-               std::vector<int32_t>& scratch);
+               std::vector<int64_t>& scratch);
 
 // The item chosen by u in [0, 1): inverse distribution function over the candidates in order of
 // ids.

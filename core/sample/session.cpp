@@ -1,0 +1,356 @@
+// A session over any LanguageModel: blocks, generation, memory, turns.
+#include "core/sample/session.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/cancel.h"
+#include "core/base/error.h"
+#include "core/base/option_reader.h"
+#include "core/tensor/torch.h"
+
+namespace rmkv {
+
+namespace {
+
+// Prompts are computed in blocks of whole segments of about this many tokens: large enough for
+// efficient products.
+constexpr int64_t kBlockTokens = 512;
+
+std::string join_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+GenerateOptions read_generate_options(const Table& table, const std::string& where) {
+  GenerateOptions options;
+  OptionReader reader(table, where);
+  reader.read("max_tokens", options.max_tokens, -1);
+  reader.read("min_tokens", options.min_tokens, 0);
+  reader.read("stop_tokens", options.stop_tokens);
+  reader.read("stop_strings", options.stop_strings);
+  reader.read("show_special", options.show_special);
+  reader.finish();
+  return options;
+}
+
+std::string finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStopToken:
+      return "stop_token";
+    case FinishReason::kStopString:
+      return "stop_string";
+    case FinishReason::kBudget:
+      return "budget";
+    default:
+      return "none";
+  }
+}
+
+Session::Session(LanguageModelPtr model, TokenizerPtr tokenizer, SamplerOptions sampler,
+                 at::ScalarType compute_dtype)
+    : model_(std::move(model)),
+      tokenizer_(std::move(tokenizer)),
+      compute_dtype_(compute_dtype),
+      sampler_(std::move(sampler), model_->facts().vocabulary) {
+  const ModelFacts& facts = model_->facts();
+  if (tokenizer_ && tokenizer_->vocab_size() > facts.vocabulary) {
+    fail("session", "a tokenizer of " + std::to_string(tokenizer_->vocab_size()) + " ids",
+         "at most the model's vocabulary, " + std::to_string(facts.vocabulary));
+  }
+  at::NoGradGuard no_grad;
+  moment_.state = model_->initial_state(1);
+  moment_.state.detach();
+  moment_.segment_start = moment_.state;
+}
+
+// --- reading ---
+
+void Session::feed(std::string_view text, bool parse_special) {
+  if (!tokenizer_) fail("session.feed", "text", "token ids: this session has no tokenizer");
+  if (parse_special != moment_.text_special) end_text();
+  moment_.text_special = parse_special;
+  moment_.text += text;
+}
+
+void Session::feed(std::span<const int32_t> ids) {
+  const int64_t vocabulary = model_->facts().vocabulary;
+  for (int32_t id : ids) {
+    if (id < 0 || id >= vocabulary) {
+      fail("session.feed", "id " + std::to_string(id),
+           "ids in [0, " + std::to_string(vocabulary) + ")");
+    }
+  }
+  end_text();
+  take(ids);
+}
+
+void Session::end_text() {
+  if (moment_.text.empty()) return;
+  std::vector<int32_t> ids;
+  tokenizer_->encode_to(moment_.text, {.parse_special = moment_.text_special}, ids);
+  moment_.text.clear();
+  take(ids);
+}
+
+void Session::take(std::span<const int32_t> ids) {
+  for (int32_t id : ids) sampler_.accept(id);
+  moment_.waiting.insert(moment_.waiting.end(), ids.begin(), ids.end());
+  moment_.total += static_cast<int64_t>(ids.size());
+  advance(moment_, false);
+}
+
+void Session::advance(Moment& moment, bool all) const {
+  // Where blocks are cut depends only on how many tokens stand before a look at the state, never on
+  // the chunks they came in: that makes any chunking the same bit for bit.
+  const int64_t segment = model_->facts().segment_tokens;
+  const int64_t unit = std::max<int64_t>(segment, 1);
+  const int64_t block = unit * std::max<int64_t>(1, kBlockTokens / unit);
+  auto waiting = [&] { return static_cast<int64_t>(moment.waiting.size()); };
+  while (waiting() > 0) {
+    check_cancelled("session");
+    const int64_t open = static_cast<int64_t>(moment.open.size());
+    if (open > 0 && open + waiting() >= segment) {
+      run_block(moment, segment - open);
+    } else if (open == 0 && waiting() >= block) {
+      run_block(moment, block);
+    } else if (!all) {
+      return;
+    } else if (open == 0 && waiting() > segment && segment > 0) {
+      run_block(moment, waiting() / segment * segment);
+    } else {
+      run_block(moment, waiting());
+    }
+  }
+}
+
+void Session::run_block(Moment& moment, int64_t count) const {
+  at::NoGradGuard no_grad;
+  const int64_t segment = model_->facts().segment_tokens;
+  const auto end = moment.waiting.begin() + count;
+  Tensor tokens = at::empty({1, count}, at::kLong);
+  std::copy(moment.waiting.begin(), end, tokens.mutable_data_ptr<int64_t>());
+  ForwardOptions options;
+  options.compute_dtype = compute_dtype_;
+  State next = moment.state;  // a failure or an interruption inside leaves the moment as it was
+  Tensor hidden =
+      model_->forward(tokens.to(model_->parameters().device()), next, options);  // [1, count, C]
+  moment.last_hidden = hidden.select(1, count - 1).clone();                      // [1, C]
+  moment.logits = Tensor();
+  moment.state = std::move(next);
+  moment.open.insert(moment.open.end(), moment.waiting.begin(), end);
+  moment.waiting.erase(moment.waiting.begin(), end);
+  if (segment == 0 || static_cast<int64_t>(moment.open.size()) % segment == 0) {
+    moment.open.clear();
+    moment.segment_start = moment.state;
+  }
+}
+
+void Session::compute_logits(Moment& moment) const {
+  advance(moment, true);
+  if (moment.logits.defined()) return;
+  if (!moment.last_hidden.defined()) {
+    fail_because("session", "nothing was fed yet, so there is nothing to go on from",
+                 "feed a prompt, or the token that begins a document");
+  }
+  at::NoGradGuard no_grad;
+  moment.logits =
+      model_->logits(moment.last_hidden).to(at::kCPU, at::kFloat).reshape({-1}).contiguous();
+}
+
+Tensor Session::logits() const {
+  Session copy = *this;  // looking changes nothing: blocks stay where they would have been cut
+  copy.end_text();
+  copy.compute_logits(copy.moment_);
+  return copy.moment_.logits.clone();
+}
+
+// --- writing ---
+
+void Session::begin(GenerateOptions options) {
+  for (int64_t id : options.stop_tokens) {
+    if (id < 0 || id >= model_->facts().vocabulary) {
+      fail("generate.stop_tokens", "id " + std::to_string(id),
+           "ids in [0, " + std::to_string(model_->facts().vocabulary) + ")");
+    }
+  }
+  stop_text_ = StopText(options.stop_strings);
+  decoder_.reset();
+  if (tokenizer_) decoder_.emplace(tokenizer_, !options.show_special);
+  generate_ = std::make_shared<const GenerateOptions>(std::move(options));
+  generated_ = 0;
+  finish_ = FinishReason::kNone;
+}
+
+std::optional<int32_t> Session::next_token() {
+  if (!generate_) begin({});
+  if (finish_ != FinishReason::kNone) return std::nullopt;
+  if (generate_->max_tokens >= 0 && generated_ >= generate_->max_tokens) {
+    finish_ = FinishReason::kBudget;
+    return std::nullopt;
+  }
+  end_text();
+  compute_logits(moment_);
+  std::span<const float> logits(moment_.logits.const_data_ptr<float>(),
+                                static_cast<size_t>(moment_.logits.numel()));
+  std::span<const int64_t> not_yet;
+  if (generated_ < generate_->min_tokens) not_yet = generate_->stop_tokens;
+  int32_t id = sampler_.sample(logits, not_yet);
+  ++generated_;
+  take({&id, 1});
+  const auto& stops = generate_->stop_tokens;
+  if (std::find(stops.begin(), stops.end(), id) != stops.end()) finish_ = FinishReason::kStopToken;
+  return id;
+}
+
+std::optional<std::string> Session::next_piece() {
+  if (!tokenizer_) fail("session.next_piece", "no tokenizer", "a session with a tokenizer");
+  while (true) {
+    std::optional<int32_t> id = next_token();
+    std::string piece;
+    if (id && finish_ == FinishReason::kNone) {
+      piece = stop_text_.push(decoder_->push(*id));
+      if (stop_text_.stopped()) finish_ = FinishReason::kStopString;
+    } else if (decoder_) {
+      // The end: what was held back is shown once.
+      piece = stop_text_.push(decoder_->flush()) + stop_text_.flush();
+      if (piece.empty()) return std::nullopt;
+    }
+    if (!piece.empty()) return piece;
+  }
+}
+
+std::string Session::generate(GenerateOptions options) {
+  begin(std::move(options));
+  std::string text;
+  while (auto piece = next_piece()) text += *piece;
+  return text;
+}
+
+// --- memory ---
+
+void Session::settle() {
+  end_text();
+  advance(moment_, true);
+}
+
+void Session::flush() {
+  settle();
+  at::NoGradGuard no_grad;
+  ForwardOptions options;
+  options.compute_dtype = compute_dtype_;
+  model_->flush(moment_.state, options);
+  moment_.open.clear();
+  moment_.segment_start = moment_.state;
+}
+
+State Session::state() const {
+  Session copy = *this;
+  copy.settle();
+  return copy.moment_.state;
+}
+
+std::vector<std::string> Session::memory_names() const {
+  return model_->memory_names(moment_.state);
+}
+
+void Session::check_memory(const std::string& memory) const {
+  std::vector<std::string> names = memory_names();
+  if (std::find(names.begin(), names.end(), memory) == names.end()) {
+    fail("session.memory", "'" + memory + "'", "one of: " + join_names(names));
+  }
+}
+
+Tensor Session::read_slot(const std::string& memory, int64_t slot) const {
+  check_memory(memory);
+  Tensor value = state().get(memory);
+  check_slot(value, slot);
+  return value.select(1, slot).squeeze(0).clone();
+}
+
+void Session::erase_slot(const std::string& memory, int64_t slot, EraseTo value) {
+  check_memory(memory);
+  settle();
+  at::NoGradGuard no_grad;
+  Tensor target = moment_.state.get(memory);
+  check_slot(target, slot);
+  Tensor erased = target.clone();
+  if (value == EraseTo::kZero) {
+    erased.select(1, slot).zero_();
+  } else {
+    erased.select(1, slot).copy_(model_->initial_state(1).get(memory).select(1, slot));
+  }
+  replace_memory(memory, erased);
+}
+
+void Session::write_memory(const std::string& memory, const Tensor& value) {
+  check_memory(memory);
+  settle();
+  at::NoGradGuard no_grad;
+  const Tensor& old = moment_.state.get(memory);
+  if (value.sizes() != old.sizes()) {
+    fail("session.write_memory('" + memory + "')", tensor_text(value), tensor_text(old));
+  }
+  replace_memory(memory, value.to(old.options()).clone());
+}
+
+void Session::replace_memory(const std::string& memory, const Tensor& value) {
+  // The edit counts from now on, and what was already read in the open segment stays: a small save,
+  // which computes the open segment again, therefore starts from the edited memory too.
+  moment_.state.set(memory, value);
+  if (moment_.segment_start.has(memory)) moment_.segment_start.set(memory, value);
+}
+
+void Session::check_slot(const Tensor& memory, int64_t slot) const {
+  if (memory.dim() < 3)
+    fail("session.memory", tensor_text(memory), "a memory of slots [1, M, ...]");
+  if (slot < 0 || slot >= memory.size(1)) {
+    fail("session.memory", "slot " + std::to_string(slot),
+         "slots in [0, " + std::to_string(memory.size(1)) + ")");
+  }
+}
+
+// --- turns ---
+
+void Session::mark() {
+  if (marks_.size() == kMaxMarks) marks_.erase(marks_.begin());
+  marks_.emplace_back(moment_, sampler_.progress());
+}
+
+bool Session::undo() {
+  if (marks_.empty()) return false;
+  moment_ = std::move(marks_.back().first);
+  sampler_.restore(marks_.back().second);
+  marks_.pop_back();
+  generate_.reset();
+  decoder_.reset();
+  stop_text_ = {};
+  generated_ = 0;
+  finish_ = FinishReason::kNone;
+  return true;
+}
+
+int64_t Session::size_bytes() const {
+  std::set<const void*> counted;
+  int64_t bytes = 0;
+  auto add = [&](const State& state) {
+    for (const auto& [name, tensor] : state.tensors()) {
+      if (counted.insert(tensor.const_data_ptr()).second)
+        bytes += static_cast<int64_t>(tensor.nbytes());
+    }
+  };
+  auto add_moment = [&](const Moment& moment) {
+    add(moment.state);
+    add(moment.segment_start);
+    bytes += static_cast<int64_t>((moment.open.size() + moment.waiting.size()) * sizeof(int32_t) +
+                                  moment.text.size());
+  };
+  add_moment(moment_);
+  for (const auto& entry : marks_) add_moment(entry.first);
+  return bytes;
+}
+
+}  // namespace rmkv
