@@ -20,7 +20,10 @@ target_include_directories(rmkv_torch SYSTEM INTERFACE ${RMKV_TORCH}/include ${R
 target_link_libraries(rmkv_torch INTERFACE ${RMKV_TORCH}/lib/libtorch_cpu.so ${RMKV_TORCH}/lib/libc10.so)
 # The wheel's own dependencies are resolved by its rpath at run time, not by our link.
 target_link_options(rmkv_torch INTERFACE -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags)
-set(CMAKE_BUILD_RPATH ${RMKV_TORCH}/lib ${RMKV_TORCH_RUNTIME})
+# The same path for all programs; RmkvInstall.cmake sets the installed one.  CMake's own build path would end with an
+# empty entry, which means the current folder.
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
+set(CMAKE_INSTALL_RPATH ${RMKV_TORCH}/lib ${RMKV_TORCH_RUNTIME})
 
 # LuaJIT is linked statically: its machine code must stay within 2 GB of its interpreter, which large shared
 # libraries would crowd out (LuaJIT issue 285).
