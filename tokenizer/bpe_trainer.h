@@ -1,8 +1,10 @@
-// Trains a byte-level BPE vocabulary (Sennrich, Haddow, Birch 2016; bytes as in Radford et al. 2019).
+// Trains a byte-level BPE vocabulary (Sennrich, Haddow, Birch 2016; bytes as in Radford et al.
+// 2019).
 //
-// The merges are those of Hugging Face's BpeTrainer on the same documents, ties included: highest count first,
-// then the smallest (left id, right id); overlapping pairs count ("aaa" holds "aa" twice).  Counts have 64 bits.
-// The result does not depend on the number of threads nor on how documents are grouped.
+// The merges are those of Hugging Face's BpeTrainer on the same documents, ties included: highest
+// count first, then the smallest (left id, right id); overlapping pairs count ("aaa" holds "aa"
+// twice).  Counts have 64 bits. The result does not depend on the number of threads nor on how
+// documents are grouped.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,8 @@ namespace rmkv {
 
 enum class BpeTieRule {
   kSmallestIds,    // Hugging Face and rustbpe
-  kGreatestBytes,  // the reference of Stanford CS336: the lexicographically greatest pair of byte strings
+  kGreatestBytes,  // the reference of Stanford CS336: the lexicographically greatest pair of byte
+                   // strings
 };
 
 struct BpeTrainerOptions {
@@ -39,7 +42,8 @@ class BpeTrainer {
   // Counts the words of one document.  Words never span two documents.
   void add_document(std::string_view text);
 
-  // Finds the merges of everything added so far.  Documents may be added afterwards and train called again.
+  // Finds the merges of everything added so far.  Documents may be added afterwards and train
+  // called again.
   TokenizerPtr train();
 
   uint64_t bytes() const;      // added so far

@@ -1,7 +1,8 @@
 // Splitting text into words before BPE ("pre-tokenisation"): merges never cross a word's edge.
 //
-// The usual patterns run as hand-written machines (split_machine.cpp); any other pattern runs in PCRE2's JIT
-// (regex_splitter.cpp), which is also the reference that the machines are tested against.
+// The usual patterns run as hand-written machines (split_machine.cpp); any other pattern runs in
+// PCRE2's JIT (regex_splitter.cpp), which is also the reference that the machines are tested
+// against.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +30,9 @@ class Splitter {
  public:
   virtual ~Splitter() = default;
 
-  // Writes the words of `text` that start at offset `begin` to `words`, in order and without gaps, until the
-  // text ends or `words` is full; returns how many.  `begin` must be 0 or the end of a word found before.
+  // Writes the words of `text` that start at offset `begin` to `words`, in order and without gaps,
+  // until the text ends or `words` is full; returns how many.  `begin` must be 0 or the end of a
+  // word found before.
   virtual size_t split(std::string_view text, size_t begin,
                        std::span<std::string_view> words) const = 0;
 };
@@ -39,8 +41,13 @@ using SplitterPtr = std::unique_ptr<const Splitter>;
 
 SplitterPtr make_splitter(SplitPattern pattern);
 
-// Every match of `regex` is a word, and so is every stretch between two matches.  Classes such as \p{L} follow
-// the Unicode version of the PCRE2 library.  Throws when the expression does not compile; `where` opens the message.
+// The machine where `regex` is one of the known patterns, letter for letter, otherwise
+// make_regex_splitter.
+SplitterPtr make_splitter_of_regex(std::string_view regex, const std::string& where);
+
+// Every match of `regex` is a word, and so is every stretch between two matches.  Classes such as
+// \p{L} follow the Unicode version of the PCRE2 library.  Throws when the expression does not
+// compile; `where` opens the message.
 SplitterPtr make_regex_splitter(std::string_view regex, const std::string& where);
 
 }  // namespace rmkv

@@ -1,7 +1,7 @@
 // Decoding one token at a time, for text that is shown while it is generated.
 //
-// A token may end in the middle of a UTF-8 character; the piece is held back until the character is whole or
-// can no longer become one.  Not thread-safe: one decoder per stream.
+// A token may end in the middle of a UTF-8 character; the piece is held back until the character is
+// whole or can no longer become one.  Not thread-safe: one decoder per stream.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ class StreamDecoder {
  public:
   explicit StreamDecoder(TokenizerPtr tokenizer, bool skip_special = false);
 
-  // Takes a token and returns what can be shown now: whole characters (and bytes that belong to none).
+  // Takes a token and returns what can be shown now: whole characters (and bytes that belong to
+  // none).
   std::string push(int32_t id);
 
   // The bytes held back, at the end of the stream.  push(...) + ... + flush() == decode(all ids).

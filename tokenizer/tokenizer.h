@@ -1,8 +1,9 @@
-// A tokenizer: bytes to token ids and back.  The one interface behind which byte-level BPE, bytes and
-// characters stand; files are read by `load_tokenizer`.
+// A tokenizer: bytes to token ids and back.  The one interface behind which byte-level BPE, bytes
+// and characters stand; files are read by `load_tokenizer`.
 //
-// Texts are bytes: nothing requires valid UTF-8.  Without a normaliser and with all 256 byte symbols in the
-// vocabulary, decode(encode(text)) == text for every byte string.  Ids are int32, 0-based, with -1 for none.
+// Texts are bytes: nothing requires valid UTF-8.  Without a normaliser and with all 256 byte
+// symbols in the vocabulary, decode(encode(text)) == text for every byte string.  Ids are int32,
+// 0-based, with -1 for none.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +16,14 @@
 
 namespace rmkv {
 
-// Where these tokens stand in a vocabulary, they are the model's own marks, never ordinary text.  The order is
-// their order of ids in a trained vocabulary: <think> 0 ... <unk> 5.
+// Where these tokens stand in a vocabulary, they are the model's own marks, never ordinary text.
+// The order is their order of ids in a trained vocabulary: <think> 0 ... <unk> 5.
 inline constexpr std::string_view kSpecialTokens[] = {"<think>", "</think>", "<start>",
                                                       "<end>",   "<pad>",    "<unk>"};
 
 struct EncodeOptions {
-  // Special tokens written in the text become their ids; otherwise they are ordinary text.  Turn it off for
-  // text of strangers, who could otherwise end a document or open a thought.
+  // Special tokens written in the text become their ids; otherwise they are ordinary text.  Turn it
+  // off for text of strangers, who could otherwise end a document or open a thought.
   bool parse_special = true;
 };
 
@@ -41,8 +42,8 @@ class Tokenizer {
   virtual void encode_to(std::string_view text, const EncodeOptions& options,
                          std::vector<int32_t>& ids) const = 0;
 
-  // The bytes that a token stands for; empty for an unused id.  The view lives as long as the tokenizer.
-  // Throws when `id` is outside [0, vocab_size).
+  // The bytes that a token stands for; empty for an unused id.  The view lives as long as the
+  // tokenizer. Throws when `id` is outside [0, vocab_size).
   virtual std::string_view token_bytes(int32_t id) const = 0;
 
   // The id whose bytes are `bytes` (a special token by its text), if there is one.
@@ -79,11 +80,12 @@ TokenizerPtr load_gpt2(const std::string& vocab_path, const std::string& merges_
 // Ids 0..255 are the bytes, then the special tokens: 262 ids.
 TokenizerPtr make_byte_tokenizer();
 
-// The special tokens, then newline, then printable ASCII in order: 102 ids.  Any other character is <unk>.
+// The special tokens, then newline, then printable ASCII in order: 102 ids.  Any other character is
+// <unk>.
 TokenizerPtr make_ascii_tokenizer();
 
-// The special tokens, then the characters (Unicode code points) of `text`, sorted.  Any other character and
-// every invalid byte is <unk>.
+// The special tokens, then the characters (Unicode code points) of `text`, sorted.  Any other
+// character and every invalid byte is <unk>.
 TokenizerPtr make_character_tokenizer(std::string_view text);
 
 }  // namespace rmkv

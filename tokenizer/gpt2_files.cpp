@@ -1,0 +1,30 @@
+// GPT-2's own pair of files, as published with the model: vocab.json (spelling -> id) and
+// merges.txt (a line "left right" per merge, after a line "#version").
+#include "core/base/file.h"
+#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/vocab_reader.h"
+
+namespace rmkv {
+namespace {
+
+// The files do not say which tokens are special; GPT-2 has this one.
+constexpr std::string_view kEndOfText = "<|endoftext|>";
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
+
+}  // namespace
+
+TokenizerPtr load_gpt2(const std::string& vocab_path, const std::string& merges_path) {
+  const std::string vocab = read_file(vocab_path, kMaxFileBytes);
+  const std::string merges = read_file(merges_path, kMaxFileBytes);
+  const JsonText json(vocab, vocab_path);
+  BpeSpec spec;
+  spec.byte_level_regex = true;
+  const IdsOfStrings id_of = read_vocab(json.root(), spec.spellings);
+  read_merge_lines(merges, merges_path, id_of, spec);
+  if (const auto found = id_of.find(kEndOfText); found != id_of.end()) {
+    spec.added_tokens.push_back({.id = found->second, .content = std::string(kEndOfText)});
+  }
+  return std::make_shared<BpeTokenizer>(std::move(spec), vocab_path);
+}
+
+}  // namespace rmkv

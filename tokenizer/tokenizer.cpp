@@ -1,0 +1,51 @@
+// What every tokenizer does alike, and finding out what a file holds.
+#include "tokenizer/tokenizer.h"
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+
+namespace rmkv {
+namespace {
+
+// Far above any real tokenizer file (the largest have about 30 MB).
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
+
+}  // namespace
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 4 + 16);
+  encode_to(text, {.parse_special = parse_special}, ids);
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string text;
+  text.reserve(ids.size() * 4);
+  for (const int32_t id : ids) {
+    const std::string_view bytes = token_bytes(id);
+    if (!skip_special || !is_special(id)) text += bytes;
+  }
+  return text;
+}
+
+int32_t Tokenizer::special(std::string_view name) const {
+  const std::optional<int32_t> id = token_id(name);
+  if (id && is_special(*id)) return *id;
+  std::vector<std::string> names;
+  for (int32_t other = 0; other < vocab_size(); ++other) {
+    if (is_special(other)) names.emplace_back(token_bytes(other));
+  }
+  fail("tokenizer.special", unknown_name_text("special token", name, names),
+       "a special token of this tokenizer");
+}
+
+std::string Tokenizer::fingerprint() const {
+  return content_hash(to_json());
+}
+
+TokenizerPtr load_tokenizer(const std::string& path) {
+  return parse_tokenizer_json(read_file(path, kMaxFileBytes), path);
+}
+
+}  // namespace rmkv

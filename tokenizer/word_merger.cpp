@@ -1,0 +1,99 @@
+// The two ways of merging a word; tests hold them to each other.
+#include "tokenizer/word_merger.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace rmkv {
+namespace {
+
+// Above this many symbols the heap is faster (measured on words of 16 to 512 bytes).
+constexpr size_t kScanLimit = 96;
+
+void merge_by_scan(const MergeTable& table, MergeScratch& scratch) {
+  int32_t* const ids = scratch.ids.data();
+  size_t size = scratch.ids.size();
+  scratch.ranks.resize(size);
+  uint32_t* const ranks = scratch.ranks.data();
+  for (size_t i = 0; i + 1 < size; ++i) ranks[i] = table.rank(ids[i], ids[i + 1]);
+  while (size > 1) {
+    size_t best = 0;
+    uint32_t best_rank = ranks[0];
+    for (size_t i = 1; i + 1 < size; ++i) {
+      const bool better = ranks[i] < best_rank;
+      best = better ? i : best;
+      best_rank = better ? ranks[i] : best_rank;
+    }
+    if (best_rank == MergeTable::kNoRank) break;
+    ids[best] = table.result(best_rank);
+    --size;
+    for (size_t i = best + 1; i < size; ++i) {
+      ids[i] = ids[i + 1];
+      ranks[i] = ranks[i + 1];
+    }
+    if (best > 0) ranks[best - 1] = table.rank(ids[best - 1], ids[best]);
+    if (best + 1 < size) ranks[best] = table.rank(ids[best], ids[best + 1]);
+  }
+  scratch.ids.resize(size);
+}
+
+void merge_by_heap(const MergeTable& table, MergeScratch& scratch) {
+  constexpr uint32_t kNone = 0xFFFFFFFF;
+  std::vector<int32_t>& ids = scratch.ids;
+  std::vector<uint64_t>& heap = scratch.heap;
+  const auto size = static_cast<uint32_t>(ids.size());
+  // `next` past the end is `size`; a symbol that was merged into its left neighbour has rank
+  // kNoRank for good, so that entries of the heap are current exactly when the rank at their
+  // position is the one they carry.
+  scratch.ranks.assign(size, MergeTable::kNoRank);
+  scratch.previous.resize(size);
+  scratch.next.resize(size);
+  heap.clear();
+  for (uint32_t i = 0; i < size; ++i) {
+    scratch.previous[i] = i == 0 ? kNone : i - 1;
+    scratch.next[i] = i + 1;
+    if (i + 1 == size) break;
+    scratch.ranks[i] = table.rank(ids[i], ids[i + 1]);
+    if (scratch.ranks[i] != MergeTable::kNoRank) {
+      heap.push_back(static_cast<uint64_t>(scratch.ranks[i]) << 32 | i);
+    }
+  }
+  const auto later = std::greater<uint64_t>();
+  std::make_heap(heap.begin(), heap.end(), later);
+  const auto refresh = [&](uint32_t at) {
+    const uint32_t right = scratch.next[at];
+    scratch.ranks[at] = right == size ? MergeTable::kNoRank : table.rank(ids[at], ids[right]);
+    if (scratch.ranks[at] == MergeTable::kNoRank) return;
+    heap.push_back(static_cast<uint64_t>(scratch.ranks[at]) << 32 | at);
+    std::push_heap(heap.begin(), heap.end(), later);
+  };
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const auto at = static_cast<uint32_t>(heap.back());
+    const auto rank = static_cast<uint32_t>(heap.back() >> 32);
+    heap.pop_back();
+    if (scratch.ranks[at] != rank) continue;
+    const uint32_t right = scratch.next[at];
+    ids[at] = table.result(rank);
+    ids[right] = -1;
+    scratch.ranks[right] = MergeTable::kNoRank;
+    scratch.next[at] = scratch.next[right];
+    if (scratch.next[at] != size) scratch.previous[scratch.next[at]] = at;
+    refresh(at);
+    if (scratch.previous[at] != kNone) refresh(scratch.previous[at]);
+  }
+  ids.erase(std::remove(ids.begin(), ids.end(), -1), ids.end());
+}
+
+}  // namespace
+
+void merge_symbols(const MergeTable& table, MergeScratch& scratch) {
+  if (scratch.ids.size() < 2) return;
+  if (scratch.ids.size() <= kScanLimit) {
+    merge_by_scan(table, scratch);
+  } else {
+    merge_by_heap(table, scratch);
+  }
+}
+
+}  // namespace rmkv
