@@ -72,6 +72,7 @@ class RunFolder {
  private:
   void point(const std::string& name, const std::string& target) const;
   void rotate(const RotationOptions& rotation) const;
+  double best_loss() const;  // infinity when there is no best one
 
   std::string path_;
 };

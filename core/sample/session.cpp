@@ -131,14 +131,21 @@ void Session::run_block(Moment& moment, int64_t count) const {
   at::NoGradGuard no_grad;
   const int64_t segment = model_->facts().segment_tokens;
   const auto end = moment.waiting.begin() + count;
-  Tensor tokens = at::empty({1, count}, at::kLong);
-  std::copy(moment.waiting.begin(), end, tokens.mutable_data_ptr<int64_t>());
+  // A model that takes whole segments only (commit = "published") reads its open segment anew with
+  // every token.
+  const bool again = !model_->facts().any_split && !moment.open.empty();
+  std::vector<int64_t> ids;
+  if (again) ids.assign(moment.open.begin(), moment.open.end());
+  ids.insert(ids.end(), moment.waiting.begin(), end);
+  const int64_t rows = static_cast<int64_t>(ids.size());
+  Tensor tokens = at::empty({1, rows}, at::kLong);
+  std::copy(ids.begin(), ids.end(), tokens.mutable_data_ptr<int64_t>());
   ForwardOptions options;
   options.compute_dtype = compute_dtype_;
-  State next = moment.state;  // a failure or an interruption inside leaves the moment as it was
-  Tensor hidden =
-      model_->forward(tokens.to(model_->parameters().device()), next, options);  // [1, count, C]
-  moment.last_hidden = hidden.select(1, count - 1).clone();                      // [1, C]
+  // A failure or an interruption inside leaves the moment as it was.
+  State next = again ? moment.segment_start : moment.state;
+  Tensor hidden = model_->forward(tokens.to(model_->parameters().device()), next, options);
+  moment.last_hidden = hidden.select(1, rows - 1).clone();
   moment.logits = Tensor();
   moment.state = std::move(next);
   moment.open.insert(moment.open.end(), moment.waiting.begin(), end);
