@@ -24,6 +24,7 @@ struct Batch {
   Tensor valid;                // bool [B, S*T]; undefined when there is no padding at all
   Tensor resets;               // bool [B, S]: a document starts in this segment
   Tensor sources;              // int64 [B, S]: index of the source each segment came from
+  Tensor bytes;                // int64 [B, S]: bytes of text behind the trained labels; undefined: not counted
   int64_t token_count = 0;     // valid tokens
   int64_t label_count = 0;     // labels that are trained
   int64_t byte_count = 0;      // bytes of text behind the labels, for bits per byte
