@@ -61,6 +61,9 @@ W.traits = words "brave kind shy clever curious quiet cheerful stubborn careful 
 W.hobbies = phrases [[to climb trees, to read old books, to sing, to paint, to fish, to tell jokes, to bake bread,
   to watch the stars, to build things, to collect stones, to run fast, to dance, to draw maps, to plant flowers,
   to play the flute, to swim, to ride, to listen to stories, to carve wood, to feed the birds]]
+W.homes = phrases [[in a small house by the river, in a red house on the hill, above the bakery, next to the school,
+  in the old mill, on a farm, near the harbor, in a house with a blue door, behind the church, at the edge of the forest,
+  over the inn, in a tower, near the station, by the lake, in a house with round windows, at the end of the long road]]
 W.wishes = phrases [[to be a sailor, to see the sea, to fly like a bird, to learn to read, to build a boat,
   to have a garden, to become a doctor, to live in a tower, to find a treasure, to write a book, to climb the hill,
   to play in a band, to ride a horse, to become a baker, to meet a king, to visit the city]]

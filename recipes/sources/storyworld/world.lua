@@ -52,8 +52,8 @@ function World:say(choices, context)
   if type(choices) == "table" then
     local count = #choices
     local i = self.random:int(count)
-    if count > 1 and self.last_choice[choices] == i then i = i % count + 1 end
-    self.last_choice[choices] = i
+    if count > 1 and self.last_choice[choices[1]] == i then i = i % count + 1 end
+    self.last_choice[choices[1]] = i
     template_text = choices[i]
   end
   local last = self.out[self.n]
@@ -66,6 +66,9 @@ end
 function World:paragraph()
   if self.n > 0 and self.out[self.n]:byte(-1) ~= 10 then self:append "\n" end
 end
+
+local function article(word) return (word:find "^[aeiou]" and "an " or "a ") .. word end
+World.article = function(word) return word == "honest" and "an honest" or article(word) end
 
 -- Entities -------------------------------------------------------------------------------------------------------
 
@@ -80,7 +83,13 @@ local function unused(world, list)
       return word
     end
   end
-  error("storyworld: no unused word is left in a list of " .. #list, 0)
+  for i = 1, #list do
+    if not world.names_used[list[i]] then
+      world.names_used[list[i]] = true
+      return list[i]
+    end
+  end
+  return world.random:pick(list)  -- very long stories run out of looks; nouns still tell things apart
 end
 World.unused = unused
 
@@ -99,9 +108,10 @@ function World:new_person(options)
     himself = gender.himself, girl = girl, kind = elder and (girl and "woman" or "man") or gender.kind, elder = elder,
     trait = options and options.trait or random:pick(words.traits), hobby = unused(self, words.hobbies),
     color = unused(self, words.colors), cloth = unused(self, words.clothes),
-    dish = unused(self, words.dishes), seen = {}, told = {}, busy = false, feeling = nil,
+    dish = unused(self, words.dishes), home = unused(self, words.homes), seen = {}, told = {}, busy = false, feeling = nil,
   }
   person.wear = person.color .. " " .. person.cloth
+  person.awear, person.atrait = World.article(person.wear), World.article(person.trait)
   self.people[#self.people + 1] = person
   return person
 end
@@ -109,9 +119,6 @@ end
 function World:give_pet(person)
   person.pet, person.petkind = unused(self, words.pet_names), unused(self, words.pets)
 end
-
-local function article(word) return (word:find "^[aeiou]" and "an " or "a ") .. word end
-World.article = article
 
 function World:new_thing(options)
   local noun = options and options.noun or unused(self, words.things)

@@ -1,0 +1,142 @@
+-- Questions about the state of a story, in one fixed form, with wrong answers of the same kind to choose from.
+--
+--   Question: Who has the silver key?
+--   Answer: Mira
+local words = require "sources.storyworld.words"
+
+local M = {}
+
+local function others(random, right, list, count)
+  local seen, result = { [right] = true }, {}
+  for _, value in ipairs(random:sample(list, #list)) do
+    if not seen[value] and #result < count then
+      seen[value] = true
+      result[#result + 1] = value
+    end
+  end
+  return result
+end
+
+-- Values of `field` over the people who were told about, then from `rest`: those of this story are the hard ones.
+local function same_field(w, field, right, rest)
+  local list, seen = {}, { [right] = true }
+  for _, person in ipairs(w.people) do
+    local value = person[field]
+    if value and not seen[value] and (field == "color" or person.seen[field]) then
+      seen[value] = true
+      list[#list + 1] = value
+    end
+  end
+  for _, value in ipairs(others(w.random, right, rest, 8)) do
+    if #list < 3 and not seen[value] then
+      seen[value] = true
+      list[#list + 1] = value
+    end
+  end
+  while #list > 3 do list[#list] = nil end
+  return list
+end
+
+local function frozen(w, entity, field)
+  local f = w.frozen[entity]
+  return f and f[field]
+end
+
+-- All facts that may be asked about now: {kind, question, answer, wrong(), at}.
+-- `at`: where in the text the fact was last told.
+function M.facts(w)
+  local facts = {}
+  local function add(kind, at, question, answer, wrong, event)
+    if at and answer then
+      facts[#facts + 1] = { kind = kind, at = at, question = question, answer = answer, wrong = wrong, event = event }
+    end
+  end
+  local function people_names(right)
+    local list = {}
+    for _, person in ipairs(w.people) do
+      if person.name ~= right then list[#list + 1] = person.name end
+    end
+    while #list > 3 do table.remove(list, w.random:int(#list)) end
+    return list
+  end
+  for _, thing in ipairs(w.things) do
+    local where = thing.where
+    if where and not frozen(w, thing, "where") then
+      if where.he then
+        add("holder", thing.fact_at, "Who has " .. thing.name .. "?", where.name, function() return people_names(where.name) end,
+          { thing = thing.short })
+      else
+        local answer = where.inside or where.at
+        add("place", thing.fact_at, "Where is " .. thing.name .. "?", answer, function()
+          local list = {}
+          for _, container in ipairs(w.containers) do list[#list + 1] = container.inside end
+          for _, place in ipairs(w.places) do list[#list + 1] = place.at end
+          return others(w.random, answer, list, 3)
+        end, { thing = thing.short })
+      end
+    end
+  end
+  for _, a in ipairs(w.people) do
+    local seen = a.seen
+    local function ask(kind, field, at, question, answer, rest)
+      if not frozen(w, a, field) then
+        add(kind, at, question, answer, function() return same_field(w, field == "wear" and "color" or field, answer, rest) end,
+          { person = a.name, key = field })
+      end
+    end
+    ask("color", "wear", seen.wear or seen.awear, "What color is " .. a.s .. " " .. a.cloth .. "?", a.color, words.colors)
+    if a.pet then ask("pet", "pet", seen.pet, "What is the name of " .. a.s .. " " .. a.petkind .. "?", a.pet, words.pet_names) end
+    ask("dish", "dish", seen.dish, "What does " .. a.name .. " like to eat best?", a.dish, words.dishes)
+    ask("home", "home", seen.home, "Where does " .. a.name .. " live?", a.home, words.homes)
+    if a.promise then ask("promise", "promise", seen.promise, "What did " .. a.name .. " promise?", "to " .. a.promise, nil) end
+    if a.fear then ask("fear", "fear", seen.fear, "What is " .. a.name .. " afraid of?", a.fear, words.fears) end
+    if a.wish then ask("wish", "wish", seen.wish, "What does " .. a.name .. " wish for?", a.wish, words.wishes) end
+    if a.count then
+      ask("count", "count", seen.count, "How many " .. a.food[2] .. " does " .. a.name .. " have?", words.numbers[a.count], words.numbers)
+    end
+    if a.feeling then
+      ask("feeling", "feeling", a.feeling_at, "How does " .. a.name .. " feel?", a.feeling,
+        { "happy", "sad", "angry", "proud", "worried", "afraid", "grateful", "tired" })
+    end
+  end
+  return facts
+end
+
+-- Wrong answers for a promise are other promises.
+local function wrong_answers(w, fact)
+  if fact.kind == "promise" then
+    local list = {}
+    for i, deed in ipairs(words.deeds) do list[i] = "to " .. deed end
+    return others(w.random, fact.answer, list, 3)
+  end
+  return fact.wrong()
+end
+
+-- The right answer among up to three wrong ones, in random order; nil when there is nothing to choose from.
+function M.choices(w, fact)
+  local list = wrong_answers(w, fact)
+  if #list == 0 then return nil end
+  list[#list + 1] = fact.answer
+  return w.random:sample(list, #list)
+end
+
+-- Asks one question at the present place of the text and answers it.
+function M.ask(w, fact)
+  w:paragraph()
+  local first = w.bytes
+  w:append("Question: " .. fact.question .. "\n")
+  w:append("Answer: " .. fact.answer .. "\n")
+  local event = { kind = fact.kind, answer = fact.answer, thing = fact.event.thing, person = fact.event.person, key = fact.event.key }
+  w:log("ask", event, first)
+end
+
+-- Asks about one fact chosen at random, things first.
+function M.ask_any(w)
+  local facts = M.facts(w)
+  if #facts == 0 then return end
+  local fact = w.random:pick(facts)
+  if fact.kind ~= "holder" and fact.kind ~= "place" and w.random:chance(0.4) then fact = w.random:pick(facts) end
+  M.ask(w, fact)
+end
+
+return M
