@@ -1,0 +1,14 @@
+// The order in which modules are documented.
+#include "bindings/modules.h"
+
+namespace rmkv::lua {
+
+std::deque<Module> make_modules() {
+  std::deque<Module> modules;
+  for (Module (*make)() : {host_module, system_module, random_module, json_module, toml_module}) {
+    modules.push_back(make());
+  }
+  return modules;
+}
+
+}  // namespace rmkv::lua
