@@ -59,11 +59,15 @@ bool open_torch(const std::string& name, CudaProbe* probe) {
     probe->hint = missing_library_hint(text);
     return false;
   }
-  // Only registration makes it usable: a CPU build of LibTorch, or a second copy, would not
-  // register here.
-  if (!at::hasCUDA()) {
+  // A CPU build of LibTorch, or a second copy, would load but not register with this one.
+  if (!at::CUDAHooksRegistry()->Has("CUDAHooks")) {
     probe->why = name + " loaded but did not register with this LibTorch";
     probe->hint = "RMKV_TORCH must name one complete LibTorch of one version";
+    return false;
+  }
+  if (!at::hasCUDA()) {
+    probe->why = "LibTorch's CUDA runtime cannot use the GPU the driver shows";
+    probe->hint = "CUDA 13 needs driver 580 or newer (nvidia-smi shows yours)";
     return false;
   }
   return true;
