@@ -20,6 +20,12 @@ install(CODE "set(program \"$<TARGET_FILE:rmkv>\")
   set(torch \"${RMKV_TORCH}\")
   set(mode \"${RMKV_INSTALL_TORCH}\")")
 install(CODE [[
+  # -DRMKV_INSTALL_TORCH=LINK can also be given to cmake_install.cmake itself.
+  if(DEFINED RMKV_INSTALL_TORCH)
+    set(mode ${RMKV_INSTALL_TORCH})
+  endif()
+]])
+install(CODE [[
   # What the loader really uses: LibTorch, its libgomp, and libcudart and libcupti from wherever they are.
   execute_process(COMMAND ldd ${program} OUTPUT_VARIABLE loaded)
   string(REGEX MATCHALL "lib(torch|c10|gomp|cudart|cupti)[^ \n]* => [^ \n]+" lines "${loaded}")

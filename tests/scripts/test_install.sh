@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# cmake --install: the tree runs from where it was moved to, with its own libraries and recipes.
+. "$(dirname "${BASH_SOURCE[0]}")/check.sh"
+build=${RMKV_TEST_BUILD:-$root/build}
+[ -x "$build/bin/rmkv" ] || skip "no program in $build"
+# LINK: a copy of LibTorch would be half a gigabyte; what is linked and found is the same.
+cmake -DCMAKE_INSTALL_PREFIX="$work/first" -DRMKV_INSTALL_TORCH=LINK -P "$build/cmake_install.cmake" >"$work/log" 2>&1
+same "installs" "$?" 0
+mv "$work/first" "$work/moved place"
+program="$work/moved place/bin/rmkv"
+same "runs from the moved tree" "$(cd / && "$program" -e 'print(6 * 7)' 2>&1)" "42"
+has "with its own libraries" "$(ldd "$program")" "libtorch_cpu.so => $work/moved place/bin/../lib/rmkv/libtorch_cpu.so"
+[ -e "$work/moved place/share/rmkv/recipes/pretrain.lua" ] || same "recipes are installed" "$(ls "$work/moved place/share/rmkv")" recipes
+has "finds its recipes by name" "$(cd / && "$program" pretrain --help 2>&1)" "--preset"
+finish
