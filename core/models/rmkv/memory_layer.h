@@ -1,0 +1,56 @@
+// What a memory layer does once per segment, shared by the parallel and the recurrent form: read rows in, new memory
+// out.
+//
+// Not here: attention over the tokens, schedules, state.
+// Source: memory-model.md, section 1, steps 1, 5 and 6.
+#pragma once
+
+#include "core/memory/associative_store.h"
+#include "core/memory/cell.h"
+#include "core/models/rmkv/rmkv_config.h"
+#include "core/models/rmkv/rmkv_parameters.h"
+
+namespace rmkv {
+
+// Epsilon of every normalisation.
+inline constexpr double kNormEpsilon = 1e-5;
+
+// Prepared once per layer and forward pass.
+class MemoryLayer {
+ public:
+  // compute: dtype of products.
+  MemoryLayer(const RmkvConfig& config, const RmkvLayer& layer, at::ScalarType compute);
+
+  // rows fp32 [B, M, C] (memory, or memory plus write stream) -> queries, keys, values, compute dtype [B, M, 3C].
+  Tensor projected(const Tensor& rows) const;
+
+  // Attention output of token rows, compute dtype [B, T, C], before the output projection -> pooled likewise
+  // [B, 1 or M, C].  kept bool [B, T] or undefined.
+  Tensor pool(const Tensor& rows, const Tensor& kept) const;
+
+  // The carried pooling queries [M, C]; undefined for mean pooling.
+  const Tensor& queries() const { return queries_; }
+
+  // One commit: memory rows read [B, M, C] and pooled [B, 1 or M, C], both compute dtype and before the output
+  // projection; `stream` fp32 [B, M, C] the write stream w[l-1] (undefined: off), advanced to w[l].
+  CellState commit(const Tensor& read, const Tensor& pooled, const CellState& old, Tensor& stream) const;
+
+ private:
+  const RmkvConfig& config_;
+  const RmkvLayer& layer_;
+  at::ScalarType compute_;
+  Tensor slot_id_;  // compute dtype [M, C]
+  Tensor queries_;
+  MemoryCell cell_;
+};
+
+// What the token rows `hidden` (normalised, compute dtype [B, n, C]) ask of and write to the store, fp32.
+struct StoreRows {
+  Tensor queries;  // [B, H, n, D], unit length
+  StoreWrites writes;
+};
+StoreRows store_rows(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& hidden);
+// The share of the store that survives a segment, [H, 1, 1].
+Tensor store_decay(const RmkvLayer& layer);
+
+}  // namespace rmkv

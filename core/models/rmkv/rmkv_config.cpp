@@ -1,0 +1,169 @@
+// Reading, checking and naming the options of RMKV; see rmkv_config.h.
+#include "core/models/rmkv/rmkv_config.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/base/option_reader.h"
+
+namespace rmkv {
+namespace {
+
+constexpr const char* kWhere = "rmkv config";
+
+const std::vector<std::string> kPoolingNames = {"mean", "query"};
+const std::vector<std::string> kPositionNames = {"rope", "learned", "sinusoidal", "none"};
+const std::vector<std::string> kFfnNames = {"swiglu", "none"};
+const std::vector<std::string> kCommitNames = {"segment", "published"};
+
+// Reads a name out of a closed set into its enum, whose values follow the order of the names.
+template <typename Enum>
+bool read_enum(OptionReader& reader, const std::string& key, const std::vector<std::string>& names, Enum& field) {
+  std::string name = names[static_cast<size_t>(field)];
+  const bool present = reader.read(key, name, names);
+  field = static_cast<Enum>(std::find(names.begin(), names.end(), name) - names.begin());
+  return present;
+}
+
+[[noreturn]] void refuse(const std::string& key, const std::string& got, const std::string& expected,
+                         const std::string& hint = {}) {
+  fail(std::string(kWhere) + "." + key, got, expected, hint);
+}
+
+void check_shape_options(const RmkvConfig& c) {
+  if (c.vocabulary <= 0) refuse("vocabulary", "nothing", "the number of token ids");
+  if (c.channels % c.heads != 0) {
+    refuse("channels", std::to_string(c.channels), "a multiple of heads = " + std::to_string(c.heads));
+  }
+  if (c.positions == Positions::kRope && c.head_dim() % 2 != 0) {
+    refuse("heads", std::to_string(c.heads), "an even number of channels per head for rope");
+  }
+  if (c.positions == Positions::kSinusoidal && c.channels % 2 != 0) {
+    refuse("channels", std::to_string(c.channels), "an even number for sinusoidal positions");
+  }
+  for (size_t i = 0; i < c.memory_layers.size(); ++i) {
+    const int64_t layer = c.memory_layers[i];
+    if (layer < 1 || layer > c.layers || (i > 0 && layer <= c.memory_layers[i - 1])) {
+      refuse("memory_layers", std::to_string(layer),
+             "rising layer numbers from 1 to " + std::to_string(c.layers));
+    }
+  }
+  if (c.slots == 0 && (c.write_stream || c.zero_read)) {
+    refuse("slots", "0", "at least 1 with write_stream or zero_read");
+  }
+}
+
+void check_published(const RmkvConfig& c) {
+  const std::string hint = "commit = \"published\" reproduces the original program and takes nothing else";
+  if (c.cell != CellKind::kGru && c.cell != CellKind::kMinimal) {
+    refuse("cell", cell_name(c.cell), "gru or minimal", hint);
+  }
+  if (c.pooling != Pooling::kQuery) refuse("pooling", "mean", "query", hint);
+  if (c.ffn != FeedForward::kNone) refuse("ffn", "swiglu", "none", hint);
+  if (c.bridge != 0) refuse("bridge", std::to_string(c.bridge), "0", hint);
+  if (c.store || c.write_stream || c.zero_read || c.tie_head) {
+    refuse("store, write_stream, zero_read, tie_head", "true", "false", hint);
+  }
+  if (c.slots == 0) refuse("slots", "0", "at least 1", hint);
+  if (!c.memory_layers.empty()) refuse("memory_layers", "a list", "none: every layer writes", hint);
+  if (c.channels % 4 != 0) refuse("channels", std::to_string(c.channels), "a multiple of 4", hint);
+}
+
+}  // namespace
+
+bool RmkvConfig::has_memory(int64_t layer) const {
+  return memory_layers.empty() ||
+         std::binary_search(memory_layers.begin(), memory_layers.end(), layer + 1);
+}
+
+int64_t RmkvConfig::hidden() const {
+  if (ffn_hidden > 0) return ffn_hidden;
+  // A gated pair of 8/3 C has the parameters of a plain 4 C network (Shazeer 2020); 32 keeps rows aligned.
+  return (channels * 8 / 3 + 31) / 32 * 32;
+}
+
+RmkvConfig RmkvConfig::from_table(const Table& table) {
+  RmkvConfig c;
+  OptionReader reader(table, kWhere);
+  std::string architecture = "rmkv";
+  reader.read("architecture", architecture, {"rmkv"});
+  if (read_enum(reader, "commit", kCommitNames, c.commit); c.commit == Commit::kPublished) {
+    c.ffn = FeedForward::kNone;
+    c.bridge = 0;
+    c.tie_head = false;
+    c.positions = Positions::kRope;
+  }
+  reader.read("vocabulary", c.vocabulary, 1, int64_t{1} << 24);
+  reader.read("channels", c.channels, 1, 1 << 16);
+  reader.read("layers", c.layers, 1, 1024);
+  reader.read("heads", c.heads, 1, 1024);
+  reader.read("slots", c.slots, 0, 4096);
+  reader.read("segment_tokens", c.segment_tokens, 1, 1 << 20);
+  std::string cell = cell_name(c.cell);
+  reader.read("cell", cell, cell_names());
+  c.cell = parse_cell(cell);
+  read_enum(reader, "pooling", kPoolingNames, c.pooling);
+  read_enum(reader, "positions", kPositionNames, c.positions);
+  read_enum(reader, "ffn", kFfnNames, c.ffn);
+  reader.read("ffn_hidden", c.ffn_hidden, 0, 1 << 20);
+  reader.read("bridge", c.bridge, 0, 1 << 20);
+  reader.read("store", c.store);
+  reader.read("memory_layers", c.memory_layers);
+  reader.read("write_stream", c.write_stream);
+  reader.read("tie_head", c.tie_head);
+  reader.read("zero_read", c.zero_read);
+  reader.read("horizon", c.horizon, 1.0, 1e6);
+  reader.read("memory_std", c.memory_std, 0.0, 1.0);
+  reader.finish();
+  check_shape_options(c);
+  if (c.commit == Commit::kPublished) check_published(c);
+  return c;
+}
+
+Table RmkvConfig::to_table() const {
+  List listed;
+  for (const int64_t layer : memory_layers) listed.emplace_back(layer);
+  return Table{
+      {"architecture", "rmkv"},
+      {"vocabulary", vocabulary},
+      {"channels", channels},
+      {"layers", layers},
+      {"heads", heads},
+      {"slots", slots},
+      {"segment_tokens", segment_tokens},
+      {"cell", cell_name(cell)},
+      {"pooling", kPoolingNames[static_cast<size_t>(pooling)]},
+      {"positions", kPositionNames[static_cast<size_t>(positions)]},
+      {"ffn", kFfnNames[static_cast<size_t>(ffn)]},
+      {"ffn_hidden", ffn == FeedForward::kNone ? int64_t{0} : hidden()},
+      {"bridge", bridge},
+      {"store", store},
+      {"memory_layers", std::move(listed)},
+      {"write_stream", write_stream},
+      {"commit", kCommitNames[static_cast<size_t>(commit)]},
+      {"tie_head", tie_head},
+      {"zero_read", zero_read},
+      {"horizon", horizon},
+      {"memory_std", memory_std},
+  };
+}
+
+Table rmkv_preset(const std::string& name) {
+  const auto size = [](int64_t channels, int64_t layers, int64_t heads, int64_t slots, int64_t segment_tokens,
+                       const std::vector<int64_t>& memory_layers) {
+    List listed;
+    for (const int64_t layer : memory_layers) listed.emplace_back(layer);
+    return Table{{"architecture", "rmkv"}, {"channels", channels},
+                 {"layers", layers},       {"heads", heads},
+                 {"slots", slots},         {"segment_tokens", segment_tokens},
+                 {"memory_layers", std::move(listed)}};
+  };
+  // Memory sits in middle and upper layers of the deep ones (memory-architectures.md, section 2.9 and 2.3 b).
+  if (name == "tiny") return size(128, 3, 4, 16, 128, {2, 3});
+  if (name == "small") return size(256, 6, 4, 16, 128, {});
+  if (name == "base") return size(768, 12, 12, 32, 256, {5, 8, 11});
+  if (name == "1b") return size(1792, 24, 14, 32, 512, {3, 6, 9, 12, 15, 18, 21, 24});
+  fail_because("rmkv preset", unknown_name_text("preset", name, {"tiny", "small", "base", "1b"}));
+}
+
+}  // namespace rmkv

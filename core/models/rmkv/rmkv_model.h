@@ -1,0 +1,52 @@
+// RMKV behind the LanguageModel interface: checks what it is given, then chooses how to compute it.
+//
+// Whole segments from a segment start are computed layer by layer over all segments at once (parallel.h); anything
+// else token block by token block against the open segment's cache (recurrent.h), with the same result.  The original
+// block (commit = "published") goes its own way (published.h).
+#pragma once
+
+#include <memory>
+
+#include "core/models/language_model.h"
+#include "core/models/rmkv/rmkv_config.h"
+#include "core/models/rmkv/rmkv_parameters.h"
+
+namespace rmkv {
+
+class RmkvModel : public LanguageModel {
+ public:
+  // Parameters of `dtype` (fp32 or fp64), initialised from `seed`.
+  RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dtype, at::Device device);
+
+  const ModelFacts& facts() const override { return facts_; }
+  Table config() const override { return config_.to_table(); }
+  using LanguageModel::parameters;
+  ParameterStore& parameters() override { return parameters_; }
+  State initial_state(int64_t batch) override;
+  Tensor forward(const Tensor& tokens, State& state, const ForwardOptions& options) override;
+  void flush(State& state, const ForwardOptions& options) override;
+  Tensor head_weight() override { return weights_.head; }
+
+  // "memory.l" fp32 [B, M, C], "carry.l" and "store.l" as in the state; "keep.l" [M, C] keep-rates at rest and
+  // "half_life.l" [M, C] in segments; "store_half_life.l" [H]; "slot_cosine.l" and "rank.l" [B] (measures.h).
+  std::vector<std::string> probe_names() const override;
+  Tensor probe(const std::string& name, const State& state) override;
+  std::vector<std::string> memory_names(const State& state) const override;
+
+  const RmkvConfig& options() const { return config_; }
+  const RmkvWeights& weights() const { return weights_; }
+
+ private:
+  // fp64 parameters compute in fp64, whatever was asked.
+  ForwardOptions resolved(const ForwardOptions& options) const;
+
+  RmkvConfig config_;
+  ModelFacts facts_;
+  ParameterStore parameters_;
+  RmkvWeights weights_;
+};
+
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed, at::ScalarType parameter_dtype,
+                                           at::Device device);
+
+}  // namespace rmkv

@@ -1,0 +1,247 @@
+// Declaration, initialisation and binding of the parameters; see rmkv_parameters.h.
+#include "core/models/rmkv/rmkv_parameters.h"
+
+#include <cmath>
+
+#include "core/base/random.h"
+#include "core/tensor/torch.h"
+
+namespace rmkv {
+namespace {
+
+using Group = ParameterGroup;
+using Kind = InitialKind;
+
+// Deviations that have no formula: embeddings as in GPT-2; slot identities a visible fraction of the normalised rows
+// (deviation 1) they are added to.
+constexpr double kEmbeddingDeviation = 0.02;
+constexpr double kSlotIdDeviation = 0.3;
+// Gate weights start small, so that at first the biases alone set how long a slot keeps.
+constexpr double kGateShrink = 0.1;
+
+class SpecList {
+ public:
+  explicit SpecList(const RmkvConfig& config) : c_(config), channels_(config.channels) {
+    // SmallInit (Nguyen and Salazar 2019); branches that end in the residual stream shrink with depth (GPT-2).
+    matrix_ = std::sqrt(2.0 / (5.0 * static_cast<double>(channels_)));
+    residual_ = matrix_ / std::sqrt(2.0 * static_cast<double>(c_.layers));
+  }
+
+  void add(const std::string& name, std::vector<int64_t> shape, Group group, Kind kind, std::vector<double> values) {
+    specs_.push_back({name, std::move(shape), group, kind, std::move(values)});
+  }
+  void matrix(const std::string& name, int64_t rows, int64_t columns, std::vector<double> deviations) {
+    add(name, {rows, columns}, Group::kMatrix, Kind::kNormal, std::move(deviations));
+  }
+  void constant(const std::string& name, std::vector<int64_t> shape, double value, Group group = Group::kVector) {
+    add(name, std::move(shape), group, Kind::kConstant, {value});
+  }
+
+  void attention(const std::string& at) {
+    constant(at + "norm.weight", {channels_}, 1);
+    matrix(at + "attention.qkv.weight", 3 * channels_, channels_, {matrix_});
+    matrix(at + "attention.out.weight", channels_, channels_, {residual_});
+    if (c_.commit == Commit::kPublished) {
+      constant(at + "norm.bias", {channels_}, 0);
+      constant(at + "attention.qkv.bias", {3 * channels_}, 0);
+      constant(at + "attention.out.bias", {channels_}, 0);
+    }
+  }
+
+  void feed_forward(const std::string& at) {
+    constant(at + "ffn.norm.weight", {channels_}, 1);
+    matrix(at + "ffn.in.weight", 2 * c_.hidden(), channels_, {matrix_});
+    matrix(at + "ffn.out.weight", channels_, c_.hidden(), {residual_});
+  }
+
+  void slots(const std::string& at) {
+    const std::vector<int64_t> per_slot = {c_.slots, channels_};
+    if (c_.zero_read) constant(at + "read_gate", {c_.heads}, 0, Group::kGate);
+    add(at + "slot_id", per_slot, Group::kVector, Kind::kNormal, {kSlotIdDeviation});
+    add(at + "initial", per_slot, Group::kVector, Kind::kNormal, {c_.memory_std});
+    if (c_.cell == CellKind::kLstm) {
+      add(at + "initial_carry", per_slot, Group::kVector, Kind::kNormal, {c_.memory_std});
+    }
+    if (c_.pooling == Pooling::kQuery) pool_query(at);
+    // Undoes the depth scaling of the output projection it reads, or deep models would write next to nothing.
+    matrix(at + "input.weight", channels_, 2 * channels_,
+           {std::sqrt(static_cast<double>(c_.layers) / static_cast<double>(channels_))});
+    cell(at + "cell.");
+  }
+
+  void pool_query(const std::string& at) {
+    add(at + "pool_query", {c_.slots, channels_}, Group::kVector, Kind::kNormal, {1.0});
+  }
+
+  void cell(const std::string& at) {
+    const double map = 1.0 / std::sqrt(static_cast<double>(channels_)), gate = kGateShrink * map;
+    std::vector<double> deviations;  // per stacked map: every one but the candidate is a gate
+    switch (c_.cell) {
+      case CellKind::kGru: deviations = {gate, gate, map}; break;
+      case CellKind::kLstm: deviations = {gate, gate, map, gate}; break;
+      case CellKind::kMinimal: deviations = {gate, map}; break;
+      case CellKind::kEma: deviations = {map}; break;
+    }
+    const int64_t rows = cell_maps(c_.cell) * channels_;
+    matrix(at + "input.weight", rows, channels_, deviations);
+    constant(at + "input.bias", {rows}, 0);
+    if (c_.cell != CellKind::kEma) matrix(at + "hidden.weight", rows, channels_, deviations);
+    if (c_.cell == CellKind::kGru) constant(at + "hidden.bias", {rows}, 0);
+    if (c_.commit == Commit::kPublished) return;
+    add(at + "keep_bias", {c_.slots, channels_}, Group::kGate, Kind::kKeepBias, {c_.horizon});
+    if (c_.cell == CellKind::kLstm) {
+      add(at + "write_bias", {c_.slots, channels_}, Group::kGate, Kind::kWriteBias, {c_.horizon});
+    }
+  }
+
+  void store(const std::string& at) {
+    matrix(at + "qkv.weight", 3 * channels_, channels_, {matrix_});
+    matrix(at + "gate.weight", c_.heads, channels_, {kGateShrink * matrix_});
+    constant(at + "gate.bias", {c_.heads}, 0, Group::kGate);
+    add(at + "decay", {c_.heads}, Group::kGate, Kind::kKeepBias, {c_.horizon});
+    add(at + "out.weight", {channels_, channels_}, Group::kMatrix, Kind::kConstant, {0});
+  }
+
+  std::vector<ParameterSpec> take() { return std::move(specs_); }
+
+ private:
+  const RmkvConfig& c_;
+  int64_t channels_;
+  double matrix_, residual_;
+  std::vector<ParameterSpec> specs_;
+};
+
+std::string layer_path(int64_t layer) { return "layers." + std::to_string(layer + 1) + "."; }
+
+Tensor normal_values(const ParameterSpec& spec, uint64_t seed) {
+  Tensor value = at::empty(spec.shape, at::kDouble);
+  double* data = value.mutable_data_ptr<double>();
+  const int64_t count = value.numel();
+  const int64_t block = count / static_cast<int64_t>(spec.values.size());
+  // Element i takes words 2i and 2i + 1 of the parameter's stream, whoever computes it.
+  at::parallel_for(0, count, 1 << 15, [&](int64_t first, int64_t last) {
+    RandomStream random(seed, spec.name);
+    random.seek(2 * static_cast<uint64_t>(first));
+    for (int64_t i = first; i < last; ++i) data[i] = random.normal() * spec.values[static_cast<size_t>(i / block)];
+  });
+  return value;
+}
+
+Tensor keep_biases(const ParameterSpec& spec, const std::string& stream, uint64_t seed) {
+  Tensor value = at::empty(spec.shape, at::kDouble);
+  double* data = value.mutable_data_ptr<double>();
+  RandomStream random(seed, stream);
+  for (int64_t i = 0; i < value.numel(); ++i) {
+    const double half_life = std::exp(random.uniform() * std::log(spec.values[0]));
+    const double keep = std::exp2(-1.0 / half_life);
+    data[i] = std::log(keep / (1 - keep));
+  }
+  return value;
+}
+
+}  // namespace
+
+std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
+  SpecList list(c);
+  const bool published = c.commit == Commit::kPublished;
+  list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal, {kEmbeddingDeviation});
+  if (c.positions == Positions::kLearned) {
+    list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal, {kEmbeddingDeviation});
+  }
+  if (c.write_stream) {
+    list.add("stream_start", {c.slots, c.channels}, Group::kVector, Kind::kNormal, {c.memory_std});
+  }
+  if (published) {
+    list.add("initial_memory", {c.slots, c.channels}, Group::kVector, Kind::kNormal, {c.memory_std});
+  }
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string at = layer_path(l);
+    list.attention(at);
+    if (published) {
+      list.pool_query(at + "memory.");
+      list.cell(at + "memory.cell.");
+      continue;
+    }
+    if (c.ffn == FeedForward::kSwiGlu) list.feed_forward(at);
+    if (c.slots > 0 && c.has_memory(l)) list.slots(at + "memory.");
+    if (c.store && c.has_memory(l)) list.store(at + "store.");
+  }
+  list.constant("final_norm.weight", {c.channels}, 1);
+  if (published) list.constant("final_norm.bias", {c.channels}, 0);
+  if (!c.tie_head) {
+    list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, Kind::kNormal, {kEmbeddingDeviation});
+  }
+  return list.take();
+}
+
+int64_t rmkv_parameter_count(const RmkvConfig& config) {
+  int64_t count = 0;
+  for (const ParameterSpec& spec : rmkv_parameter_specs(config)) {
+    int64_t elements = 1;
+    for (const int64_t size : spec.shape) elements *= size;
+    count += elements;
+  }
+  return count;
+}
+
+Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
+  switch (spec.kind) {
+    case Kind::kNormal: return normal_values(spec, seed);
+    case Kind::kConstant: return at::full(spec.shape, spec.values[0], at::kDouble);
+    case Kind::kKeepBias: return keep_biases(spec, spec.name, seed);
+    case Kind::kWriteBias: {
+      const std::string folder = spec.name.substr(0, spec.name.rfind('.') + 1);
+      return keep_biases(spec, folder + "keep_bias", seed).neg();
+    }
+  }
+  RMKV_ASSERT(false);
+}
+
+RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) {
+  const auto find = [&](const std::string& name) { return store.has(name) ? store.get(name).value : Tensor(); };
+  RmkvWeights w;
+  w.embedding = find("embedding.weight");
+  w.positions = find("positions.weight");
+  w.stream_start = find("stream_start");
+  w.initial = find("initial_memory");
+  w.final_norm = find("final_norm.weight");
+  w.final_norm_bias = find("final_norm.bias");
+  w.head = config.tie_head ? w.embedding : find("head.weight");
+  for (int64_t l = 0; l < config.layers; ++l) {
+    const std::string at = layer_path(l), memory = at + "memory.", cell = memory + "cell.", store_at = at + "store.";
+    RmkvLayer layer;
+    layer.norm = find(at + "norm.weight");
+    layer.norm_bias = find(at + "norm.bias");
+    layer.qkv = find(at + "attention.qkv.weight");
+    layer.qkv_bias = find(at + "attention.qkv.bias");
+    layer.out = find(at + "attention.out.weight");
+    layer.out_bias = find(at + "attention.out.bias");
+    layer.ffn_norm = find(at + "ffn.norm.weight");
+    layer.ffn_in = find(at + "ffn.in.weight");
+    layer.ffn_out = find(at + "ffn.out.weight");
+    layer.read_gate = find(memory + "read_gate");
+    layer.slot_id = find(memory + "slot_id");
+    layer.initial = find(memory + "initial");
+    layer.initial_carry = find(memory + "initial_carry");
+    layer.pool_query = find(memory + "pool_query");
+    layer.cell_input = find(memory + "input.weight");
+    layer.cell.input_weight = find(cell + "input.weight");
+    layer.cell.input_bias = find(cell + "input.bias");
+    layer.cell.hidden_weight = find(cell + "hidden.weight");
+    layer.cell.hidden_bias = find(cell + "hidden.bias");
+    layer.cell.keep_bias = find(cell + "keep_bias");
+    layer.cell.write_bias = find(cell + "write_bias");
+    layer.cell.unbounded_candidate = config.commit == Commit::kPublished;
+    layer.store_qkv = find(store_at + "qkv.weight");
+    layer.store_gate = find(store_at + "gate.weight");
+    layer.store_gate_bias = find(store_at + "gate.bias");
+    layer.store_decay = find(store_at + "decay");
+    layer.store_out = find(store_at + "out.weight");
+    layer.slots = layer.initial.defined();
+    layer.store = layer.store_out.defined();
+    w.layers.push_back(std::move(layer));
+  }
+  return w;
+}
+
+}  // namespace rmkv

@@ -1,0 +1,390 @@
+// RMKV written from memory-model.md with loops over lanes, segments, tokens, heads and channels, in plain doubles.
+//
+// The reference the production forms are compared with.  It shares nothing with them but the names of parameters: no
+// LibTorch arithmetic, no fused or rearranged products, no padding tricks.
+#pragma once
+
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace naive {
+
+using Row = std::vector<double>;
+using Rows = std::vector<Row>;
+
+struct Matrix {
+  int64_t rows = 0, columns = 0;
+  std::vector<double> data;
+  double at(int64_t i, int64_t j) const { return data[static_cast<size_t>(i * columns + j)]; }
+  Row row(int64_t i) const {
+    return Row(data.begin() + static_cast<long>(i * columns), data.begin() + static_cast<long>((i + 1) * columns));
+  }
+};
+
+struct Settings {
+  int64_t channels, layers, heads, slots, segment, bridge;
+  std::string cell, pooling, positions, ffn;
+  bool store, write_stream, zero_read, tie_head;
+  std::vector<int64_t> memory_layers;  // 1-based, empty: all
+};
+
+using Parameters = std::map<std::string, Matrix>;  // vectors are one row
+
+inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+inline double dot(const Row& a, const Row& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+inline Row plus(Row a, const Row& b) {
+  for (size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+inline Row map(const Matrix& weight, const Row& x) {
+  Row y;
+  for (int64_t i = 0; i < weight.rows; ++i) y.push_back(dot(weight.row(i), x));
+  return y;
+}
+inline Row part(const Row& x, int64_t first, int64_t count) {
+  return Row(x.begin() + static_cast<long>(first), x.begin() + static_cast<long>(first + count));
+}
+inline Row normed(const Row& x, const Matrix& weight) {
+  const double rms = std::sqrt(dot(x, x) / static_cast<double>(x.size()) + 1e-5);
+  Row y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] / rms * weight.at(0, static_cast<int64_t>(i));
+  return y;
+}
+inline Row softmax(const Row& scores) {
+  double largest = -1e300, sum = 0;
+  for (double s : scores) largest = std::max(largest, s);
+  Row p;
+  for (double s : scores) p.push_back(std::exp(s - largest));
+  for (double x : p) sum += x;
+  for (double& x : p) x /= sum;
+  return p;
+}
+// One head's row turned to `position`: channel d with channel d + D/2, angle position * 10000^(-2d/D).
+inline Row rotated(const Row& x, int64_t position) {
+  const size_t half = x.size() / 2;
+  Row y(x.size());
+  for (size_t d = 0; d < half; ++d) {
+    const double angle = static_cast<double>(position) *
+                         std::pow(10000.0, -2.0 * static_cast<double>(d) / static_cast<double>(x.size()));
+    y[d] = x[d] * std::cos(angle) - x[d + half] * std::sin(angle);
+    y[d + half] = x[d] * std::sin(angle) + x[d + half] * std::cos(angle);
+  }
+  return y;
+}
+
+struct Key {
+  Row key, value;  // one head, rotated
+  bool memory;
+};
+
+// One lane.
+class Model {
+ public:
+  Model(Settings settings, Parameters parameters) : c_(std::move(settings)), p_(std::move(parameters)) { reset(); }
+
+  void reset() {
+    const size_t layers = static_cast<size_t>(c_.layers);
+    memory.assign(layers, {});
+    carry.assign(layers, {});
+    bridge_.assign(layers, {});
+    store.assign(layers, {});
+    tokens_seen_ = 0;
+    for (int64_t l = 0; l < c_.layers; ++l) {
+      const size_t i = static_cast<size_t>(l);
+      for (int64_t j = 0; has_slots(l) && j < c_.slots; ++j) {
+        memory[i].push_back(of(l, "memory.initial").row(j));
+        if (c_.cell == "lstm") carry[i].push_back(of(l, "memory.initial_carry").row(j));
+      }
+      if (has_store(l)) {
+        store[i].assign(static_cast<size_t>(c_.heads), Rows(width(), Row(width(), 0.0)));
+      }
+    }
+  }
+
+  // The (kept) tokens of one segment -> normalised hidden rows; then commits.  At most `segment` tokens.
+  Rows segment(const std::vector<int64_t>& ids);
+
+  Rows logits(const Rows& hidden) const {
+    Rows result;
+    for (const Row& h : hidden) result.push_back(map(p_.at(c_.tie_head ? "embedding.weight" : "head.weight"), h));
+    return result;
+  }
+
+  std::vector<Rows> memory, carry;             // [L][M][C]
+  std::vector<std::vector<Rows>> store;        // [L][H][D][D]
+
+ private:
+  struct Bridged {
+    Row key, value;  // [C], before rotation
+  };
+
+  size_t width() const { return static_cast<size_t>(c_.channels / c_.heads); }
+  bool listed(int64_t l) const {
+    if (c_.memory_layers.empty()) return true;
+    for (int64_t x : c_.memory_layers) {
+      if (x == l + 1) return true;
+    }
+    return false;
+  }
+  bool has_slots(int64_t l) const { return c_.slots > 0 && listed(l); }
+  bool has_store(int64_t l) const { return c_.store && listed(l); }
+  const Matrix& of(int64_t l, const std::string& name) const {
+    return p_.at("layers." + std::to_string(l + 1) + "." + name);
+  }
+  Row head(const Row& x, int64_t h) const {
+    return part(x, h * static_cast<int64_t>(width()), static_cast<int64_t>(width()));
+  }
+  Row turned(const Row& x, int64_t position) const { return c_.positions == "rope" ? rotated(x, position) : x; }
+
+  Row embedded(int64_t id, int64_t place) const;
+  // Weighted values of the keys a query sees; `memory_share` scales what a zero_read gate lets through.
+  Row attend(const Row& query, const std::vector<Key>& keys) const;
+  Row read(const Row& query, const std::vector<Key>& keys, int64_t l, int64_t h) const;
+  void write_slots(int64_t l, const Rows& written, const Rows& pooled);
+  Rows pool(int64_t l, const Rows& projected) const;
+  Rows store_branch(int64_t l, const Rows& normalised);
+  Row feed_forward(int64_t l, const Row& x) const;
+
+  Settings c_;
+  Parameters p_;
+  std::vector<std::vector<Bridged>> bridge_;
+  int64_t tokens_seen_ = 0;
+};
+
+inline Row Model::embedded(int64_t id, int64_t place) const {
+  Row x = p_.at("embedding.weight").row(id);
+  if (c_.positions == "learned") return plus(x, p_.at("positions.weight").row(place));
+  if (c_.positions == "sinusoidal") {
+    const int64_t half = c_.channels / 2;
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(tokens_seen_ + place) *
+                           std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(c_.channels));
+      x[static_cast<size_t>(i)] += 0.02 * std::sqrt(2.0) * std::sin(angle);
+      x[static_cast<size_t>(i + half)] += 0.02 * std::sqrt(2.0) * std::cos(angle);
+    }
+  }
+  return x;
+}
+
+inline Row Model::attend(const Row& query, const std::vector<Key>& keys) const {
+  Row scores, mixed(query.size(), 0.0);
+  for (const Key& k : keys) scores.push_back(dot(query, k.key) / std::sqrt(static_cast<double>(query.size())));
+  const Row share = softmax(scores);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    for (size_t d = 0; d < mixed.size(); ++d) mixed[d] += share[i] * keys[i].value[d];
+  }
+  return mixed;
+}
+
+inline Row Model::read(const Row& query, const std::vector<Key>& keys, int64_t l, int64_t h) const {
+  Row mixed = attend(query, keys);
+  if (!c_.zero_read || !has_slots(l)) return mixed;
+  std::vector<Key> without;
+  for (const Key& k : keys) {
+    if (!k.memory) without.push_back(k);
+  }
+  const Row blind = attend(query, without);
+  const double gate = of(l, "memory.read_gate").at(0, h);
+  for (size_t d = 0; d < mixed.size(); ++d) mixed[d] = blind[d] + gate * (mixed[d] - blind[d]);
+  return mixed;
+}
+
+inline Rows Model::pool(int64_t l, const Rows& projected) const {
+  Rows pooled;
+  for (int64_t j = 0; j < c_.slots; ++j) {
+    Row weights(projected.size(), 1.0 / static_cast<double>(projected.size()));
+    if (c_.pooling == "query") {
+      Row scores;
+      for (const Row& y : projected) {
+        scores.push_back(dot(of(l, "memory.pool_query").row(j), y) / std::sqrt(static_cast<double>(c_.channels)));
+      }
+      weights = softmax(scores);
+    }
+    Row sum(static_cast<size_t>(c_.channels), 0.0);
+    for (size_t t = 0; t < projected.size(); ++t) {
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += weights[t] * projected[t][i];
+    }
+    pooled.push_back(sum);
+  }
+  return pooled;
+}
+
+inline void Model::write_slots(int64_t l, const Rows& written, const Rows& pooled) {
+  const int64_t C = c_.channels;
+  for (int64_t j = 0; j < c_.slots; ++j) {
+    const size_t slot = static_cast<size_t>(j), at = static_cast<size_t>(l);
+    Row both = written[slot];
+    both.insert(both.end(), pooled[slot].begin(), pooled[slot].end());
+    const Row u = map(of(l, "memory.input.weight"), both);
+    const Row x = plus(map(of(l, "memory.cell.input.weight"), u), of(l, "memory.cell.input.bias").row(0));
+    const Row keep_bias = of(l, "memory.cell.keep_bias").row(j);
+    Row& m = memory[at][slot];
+    Row h(x.size(), 0.0);
+    if (c_.cell != "ema") h = map(of(l, "memory.cell.hidden.weight"), m);
+    if (c_.cell == "gru") h = plus(h, of(l, "memory.cell.hidden.bias").row(0));
+    Row next(static_cast<size_t>(C));
+    for (int64_t i = 0; i < C; ++i) {
+      const size_t n = static_cast<size_t>(i), n1 = static_cast<size_t>(i + C), n2 = static_cast<size_t>(i + 2 * C);
+      const size_t n3 = static_cast<size_t>(i + 3 * C);
+      if (c_.cell == "gru") {
+        const double r = sigmoid(x[n] + h[n]), z = sigmoid(x[n1] + h[n1] + keep_bias[n]);
+        next[n] = (1 - z) * std::tanh(x[n2] + r * h[n2]) + z * m[n];
+      } else if (c_.cell == "lstm") {
+        const double write = sigmoid(x[n] + h[n] + of(l, "memory.cell.write_bias").at(j, i));
+        const double keep = sigmoid(x[n1] + h[n1] + keep_bias[n]);
+        double& c = carry[at][slot][n];
+        c = keep * c + write * std::tanh(x[n2] + h[n2]);
+        next[n] = sigmoid(x[n3] + h[n3]) * std::tanh(c);
+      } else if (c_.cell == "minimal") {
+        const double z = sigmoid(x[n] + h[n] + keep_bias[n]);
+        next[n] = z * m[n] + (1 - z) * std::tanh(x[n1] + h[n1]);
+      } else {
+        const double z = sigmoid(keep_bias[n]);
+        next[n] = z * m[n] + (1 - z) * std::tanh(x[n]);
+      }
+    }
+    m = next;
+  }
+}
+
+// Tokens read the committed matrices and write into decayed copies, which are committed at the end.
+inline Rows Model::store_branch(int64_t l, const Rows& normalised) {
+  const size_t D = width(), at = static_cast<size_t>(l);
+  Rows branch;
+  std::vector<Rows> written = store[at];
+  for (int64_t h = 0; h < c_.heads; ++h) {
+    const double decay = sigmoid(of(l, "store.decay").at(0, h));
+    for (Row& row : written[static_cast<size_t>(h)]) {
+      for (double& x : row) x *= decay;
+    }
+  }
+  const auto unit = [](Row x) {
+    const double length = std::max(std::sqrt(dot(x, x)), 1e-6);
+    for (double& v : x) v /= length;
+    return x;
+  };
+  for (const Row& x : normalised) {
+    const Row qkv = map(of(l, "store.qkv.weight"), x), gates = map(of(l, "store.gate.weight"), x);
+    Row all;
+    for (int64_t h = 0; h < c_.heads; ++h) {
+      const Row q = unit(head(part(qkv, 0, c_.channels), h)), k = unit(head(part(qkv, c_.channels, c_.channels), h));
+      const Row v = head(part(qkv, 2 * c_.channels, c_.channels), h);
+      const double b = sigmoid(gates[static_cast<size_t>(h)] + of(l, "store.gate.bias").at(0, h));
+      const Rows& committed = store[at][static_cast<size_t>(h)];
+      Rows& open = written[static_cast<size_t>(h)];
+      for (size_t e = 0; e < D; ++e) {
+        double sum = 0, held = 0;
+        for (size_t d = 0; d < D; ++d) {
+          sum += q[d] * committed[d][e];
+          held += k[d] * open[d][e];
+        }
+        all.push_back(sum);
+        for (size_t d = 0; d < D; ++d) open[d][e] += b * k[d] * (v[e] - held);
+      }
+    }
+    branch.push_back(map(of(l, "store.out.weight"), all));
+  }
+  store[at] = written;
+  return branch;
+}
+
+inline Row Model::feed_forward(int64_t l, const Row& x) const {
+  const Row both = map(of(l, "ffn.in.weight"), normed(x, of(l, "ffn.norm.weight")));
+  Row inner(both.size() / 2);
+  for (size_t i = 0; i < inner.size(); ++i) inner[i] = both[i] * sigmoid(both[i]) * both[i + inner.size()];
+  return map(of(l, "ffn.out.weight"), inner);
+}
+
+inline Rows Model::segment(const std::vector<int64_t>& ids) {
+  const int64_t T = static_cast<int64_t>(ids.size()), C = c_.channels;
+  Rows x, stream;
+  for (int64_t t = 0; t < T; ++t) x.push_back(embedded(ids[static_cast<size_t>(t)], t));
+  for (int64_t j = 0; c_.write_stream && j < c_.slots; ++j) stream.push_back(p_.at("stream_start").row(j));
+
+  for (int64_t l = 0; l < c_.layers; ++l) {
+    const size_t at = static_cast<size_t>(l);
+    const int64_t M = has_slots(l) ? c_.slots : 0;
+    const auto project = [&](const Row& row) { return map(of(l, "attention.qkv.weight"), row); };
+    Rows memory_qkv, refreshed_qkv, token_qkv, normalised;
+    for (int64_t j = 0; j < M; ++j) {
+      const size_t slot = static_cast<size_t>(j);
+      const Row id = of(l, "memory.slot_id").row(j);
+      memory_qkv.push_back(project(plus(normed(memory[at][slot], of(l, "norm.weight")), id)));
+      const Row row = c_.write_stream ? plus(memory[at][slot], stream[slot]) : memory[at][slot];
+      refreshed_qkv.push_back(project(plus(normed(row, of(l, "norm.weight")), id)));
+    }
+    for (const Row& row : x) {
+      normalised.push_back(normed(row, of(l, "norm.weight")));
+      token_qkv.push_back(project(normalised.back()));
+    }
+    const auto key = [&](const Row& qkv, int64_t h) { return head(part(qkv, C, C), h); };
+    const auto value = [&](const Row& qkv, int64_t h) { return head(part(qkv, 2 * C, C), h); };
+
+    Rows mixed(static_cast<size_t>(T)), read_rows(static_cast<size_t>(M));
+    for (int64_t h = 0; h < c_.heads; ++h) {
+      for (int64_t t = 0; t < T; ++t) {
+        std::vector<Key> keys;
+        for (const Row& qkv : memory_qkv) keys.push_back({key(qkv, h), value(qkv, h), true});
+        const int64_t held = static_cast<int64_t>(bridge_[at].size());
+        for (int64_t i = 0; i < held; ++i) {
+          const Bridged& b = bridge_[at][static_cast<size_t>(i)];
+          keys.push_back({turned(head(b.key, h), i - held), head(b.value, h), false});
+        }
+        for (int64_t i = 0; i <= t; ++i) {
+          const Row& qkv = token_qkv[static_cast<size_t>(i)];
+          keys.push_back({turned(key(qkv, h), i), value(qkv, h), false});
+        }
+        const Row query = turned(head(part(token_qkv[static_cast<size_t>(t)], 0, C), h), t);
+        const Row result = read(query, keys, l, h);
+        Row& row = mixed[static_cast<size_t>(t)];
+        row.insert(row.end(), result.begin(), result.end());
+      }
+      for (int64_t j = 0; j < M; ++j) {
+        std::vector<Key> keys;
+        for (const Row& qkv : refreshed_qkv) keys.push_back({key(qkv, h), value(qkv, h), true});
+        for (int64_t i = 0; i < T; ++i) {
+          const Row& qkv = token_qkv[static_cast<size_t>(i)];
+          keys.push_back({turned(key(qkv, h), i), value(qkv, h), false});
+        }
+        const Row result = attend(head(part(refreshed_qkv[static_cast<size_t>(j)], 0, C), h), keys);
+        Row& row = read_rows[static_cast<size_t>(j)];
+        row.insert(row.end(), result.begin(), result.end());
+      }
+    }
+    Rows projected, written;
+    for (const Row& row : mixed) projected.push_back(map(of(l, "attention.out.weight"), row));
+    for (const Row& row : read_rows) written.push_back(map(of(l, "attention.out.weight"), row));
+    if (M > 0) {
+      for (size_t j = 0; c_.write_stream && j < written.size(); ++j) {
+        stream[j] = plus(stream[j], written[j]);
+        written[j] = stream[j];
+      }
+      write_slots(l, written, pool(l, projected));
+    }
+    bridge_[at].clear();
+    for (int64_t t = std::max<int64_t>(0, T - c_.bridge); t < T; ++t) {
+      const Row& qkv = token_qkv[static_cast<size_t>(t)];
+      bridge_[at].push_back({part(qkv, C, C), part(qkv, 2 * C, C)});
+    }
+    for (int64_t t = 0; t < T; ++t) x[static_cast<size_t>(t)] = plus(x[static_cast<size_t>(t)], projected[static_cast<size_t>(t)]);
+    if (has_store(l)) {
+      const Rows branch = store_branch(l, normalised);
+      for (size_t t = 0; t < branch.size(); ++t) x[t] = plus(x[t], branch[t]);
+    }
+    if (c_.ffn == "swiglu") {
+      for (Row& row : x) row = plus(row, feed_forward(l, row));
+    }
+  }
+  tokens_seen_ += T;
+  Rows hidden;
+  for (const Row& row : x) hidden.push_back(normed(row, p_.at("final_norm.weight")));
+  return hidden;
+}
+
+}  // namespace naive
