@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "tokenizer/bpe_tokenizer.h"
 #include "tokenizer/merge_finder.h"
+#include "tokenizer/merge_table.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/word_counter.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 constexpr size_t kChunkBytes = size_t{1} << 20;     // what one thread takes at a time
 constexpr size_t kPendingBytes = size_t{16} << 20;  // collected before the threads start
-constexpr int64_t kMaxVocab = int64_t{1} << 21;     // what MergeTable can hold
+constexpr int64_t kMaxVocab = MergeTable::kMaxId + 1;
 
 // The first place from `from` on where every known pattern ends a word: after a newline that a
 // visible ASCII character follows.

@@ -13,7 +13,7 @@ namespace rmkv {
 class MergeTable {
  public:
   static constexpr uint32_t kNoRank = 0xFFFFFFFF;
-  static constexpr int32_t kMaxId = (1 << 21) - 1;
+  static constexpr int32_t kMaxId = (1 << 21) - 2;  // one less than fits: a free slot is all ones
   static constexpr size_t kMaxMerges = (1 << 22) - 1;
 
   struct Merge {

@@ -52,7 +52,7 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& file, const IdsOfStrin
     }
     const auto found = id_of.find(content);
     token.id = found != id_of.end() ? found->second : std::max(greatest + 1, vocab_size);
-    if (token.id > MergeTable::kMaxId) fail(node.where, "more tokens", "at most 2,097,152");
+    if (token.id > MergeTable::kMaxId) fail(node.where, "more tokens", "at most 2,097,151");
     greatest = std::max(greatest, token.id);
     place_of.emplace(content, tokens.size());
     tokens.push_back(std::move(token));
