@@ -1,0 +1,15 @@
+// Matrix products on the fastest path that LibTorch offers for the dtype and device.
+//
+// Not differentiable: the building block of this folder's autograd functions.
+#pragma once
+
+#include "core/tensor/tensor.h"
+
+namespace rmkv::kernels {
+
+// a [N, K] times b [K, M] (either may be a transposed view) + bias [M] (may be undefined) -> [N,
+// M], all one dtype. fp32 on the CPU goes to oneDNN: LibTorch's default (MKL) uses a third of an
+// AMD Zen 5 core.
+Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias = {});
+
+}  // namespace rmkv::kernels
