@@ -12,7 +12,7 @@ local opt = rmkv.options {
   threads = { 0, "arithmetic threads; 0: one per core" },
   json = { false, "print one JSON object" },
 }
-if opt.threads > 0 then rmkv.system.set_threads(opt.threads) end
+if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device, dtype = opt.dtype == "fp64" and "fp64" or nil })
 local ids = {}
@@ -32,7 +32,7 @@ if not chunk or chunk < 1 then
 end
 
 local rows = {}
-local state = loaded.model:initial_state(1)
+local state = loaded.model:state(1)
 for first = 1, #ids, chunk do
   local piece = {}
   for i = first, math.min(first + chunk - 1, #ids) do piece[#piece + 1] = ids[i] end

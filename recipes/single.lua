@@ -18,7 +18,7 @@ local opt = rmkv.options {
   device = { "cpu", "cpu, cuda or cuda:N" },
   threads = { 0, "arithmetic threads; 0: one per core" },
 }
-if opt.threads > 0 then rmkv.system.set_threads(opt.threads) end
+if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local prompt = opt.prompt == "-" and io.read "*a" or opt.prompt
 if prompt == "" then prompt = "<start>" end

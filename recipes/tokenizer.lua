@@ -21,12 +21,12 @@ local opt = rmkv.options {
 }
 
 local function input()
-  if opt.input ~= "" then return rmkv.system.read(opt.input) end
+  if opt.input ~= "" then return rmkv.system.read_file(opt.input) end
   return io.read "*a"
 end
 
 local function tokenizer()
-  local path = opt.tokenizer ~= "" and opt.tokenizer or rmkv.system.project_folder() .. "/checkpoints/pretrain/tokenizer.json"
+  local path = opt.tokenizer ~= "" and opt.tokenizer or rmkv.root .. "/checkpoints/pretrain/tokenizer.json"
   return rmkv.tokenizer.load(path)
 end
 
@@ -34,28 +34,28 @@ local commands = {}
 
 function commands.train()
   if #opt.files == 0 then error("train: name at least one text file to train on", 0) end
-  local started = rmkv.system.seconds()
+  local started = rmkv.system.clock()
   local trainer = rmkv.tokenizer.trainer {
     vocab_size = opt.vocab_size, min_frequency = opt.min_frequency, pattern = opt.pattern,
     threads = opt.threads > 0 and opt.threads or rmkv.system.threads(),
   }
   local bytes = 0
   for _, path in ipairs(opt.files) do
-    local text = rmkv.system.read(path)
+    local text = rmkv.system.read_file(path)
     trainer:add(text)
     bytes = bytes + #text
   end
   local trained = trainer:train()
   trained:save(opt.output)
   io.stderr:write(("%s: %d entries from %.1f MB in %.2f s\n"):format(
-    opt.output, trained.vocab_size, bytes / 1e6, rmkv.system.seconds() - started))
+    opt.output, trained:vocab_size(), bytes / 1e6, rmkv.system.clock() - started))
 end
 
 function commands.encode()
   local tok, text = tokenizer(), input()
-  local started = rmkv.system.seconds()
-  local ids = tok:encode(text, { parse_special = not opt.plain })
-  if opt.time then io.stderr:write(("encode_seconds %.6f\n"):format(rmkv.system.seconds() - started)) end
+  local started = rmkv.system.clock()
+  local ids = tok:encode(text, { special = not opt.plain })
+  if opt.time then io.stderr:write(("encode_seconds %.6f\n"):format(rmkv.system.clock() - started)) end
   if opt.ids == "json" then
     print(rmkv.json.encode(ids))
   else
@@ -67,8 +67,8 @@ function commands.decode()
   local ids, tok = {}, tokenizer()
   for word in input():gmatch "[^%s,%[%]]+" do
     local id = tonumber(word)
-    if not id or id % 1 ~= 0 or id < 0 or id >= tok.vocab_size then
-      error(("decode: got %q, expected ids 0 .. %d"):format(word, tok.vocab_size - 1), 0)
+    if not id or id % 1 ~= 0 or id < 0 or id >= tok:vocab_size() then
+      error(("decode: got %q, expected ids 0 .. %d"):format(word, tok:vocab_size() - 1), 0)
     end
     ids[#ids + 1] = id
   end
@@ -78,12 +78,12 @@ end
 -- Each token of the text between bars, with its id above in a table of its own line.
 function commands.inspect()
   local tok, text = tokenizer(), input()
-  local ids = tok:encode(text, { parse_special = not opt.plain })
+  local ids = tok:encode(text, { special = not opt.plain })
   for _, id in ipairs(ids) do
     print(("%7d  %s"):format(id, (("%q"):format(tok:token(id)):gsub("\\\n", "\\n"))))
   end
   io.stderr:write(("%d tokens, %d bytes, %.3f bytes per token (%s, %d entries)\n"):format(
-    #ids, #text, #text / math.max(1, #ids), tok.kind, tok.vocab_size))
+    #ids, #text, #text / math.max(1, #ids), tok:kind(), tok:vocab_size()))
 end
 
 commands[opt.command]()

@@ -23,7 +23,7 @@ end
 function M.source(argument, opt)
   local path, weight = split_weight(argument)
   local spec = { seed = opt.seed }
-  local lua_file = rmkv.system.project_folder() .. "/recipes/sources/" .. path .. ".lua"
+  local lua_file = rmkv.root .. "/recipes/sources/" .. path .. ".lua"
   if not path:find "[/.]" and rmkv.system.exists(lua_file) then
     spec.kind, spec.path, spec.name = "lua", lua_file, path
   else
@@ -46,7 +46,7 @@ end
 ---@return string[]
 function M.built_in_names()
   local names = {}
-  for _, file in ipairs(rmkv.system.list(rmkv.system.project_folder() .. "/recipes/sources")) do
+  for _, file in ipairs(rmkv.system.list(rmkv.root .. "/recipes/sources")) do
     names[#names + 1] = file:match "^(.*)%.lua$"
   end
   return names
@@ -73,7 +73,7 @@ local trainer_bytes = 30e6
 function M.train_tokenizer(sources, opt, say)
   local total = 0
   for _, entry in ipairs(sources) do total = total + entry.weight end
-  local started = rmkv.system.seconds()
+  local started = rmkv.system.clock()
   local trainer = rmkv.tokenizer.trainer { vocab_size = opt.vocabulary, threads = math.max(1, opt.threads) }
   for _, entry in ipairs(sources) do
     -- Generated sources are endless; a few megabytes show every word they have.
@@ -81,7 +81,7 @@ function M.train_tokenizer(sources, opt, say)
     trainer:add_source(entry.source, limit * entry.weight / total)
   end
   local tokenizer = trainer:train()
-  say(("tokenizer: trained %d entries in %.1f s"):format(tokenizer.vocab_size, rmkv.system.seconds() - started))
+  say(("tokenizer: trained %d entries in %.1f s"):format(tokenizer.vocab_size, rmkv.system.clock() - started))
   return tokenizer
 end
 

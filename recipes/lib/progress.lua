@@ -10,7 +10,7 @@ Progress.__index = Progress
 ---@param log table? text log (rmkv.log.text)
 ---@return table
 function M.new(log)
-  local terminal = rmkv.system.is_terminal "stdout"
+  local terminal = rmkv.system.terminal().stdout
   return setmetatable({
     log = log,
     terminal = terminal,
@@ -38,10 +38,10 @@ end
 ---@param text string without line end
 ---@param final boolean? the last line of this work: always shown, and kept on the screen
 function Progress:show(text, final)
-  local now = rmkv.system.seconds()
+  local now = rmkv.system.clock()
   if self.terminal then
     if not final and now - self.last < 0.1 then return end
-    io.stdout:write("\r\27[K", text:sub(1, rmkv.system.terminal_width() - 1))
+    io.stdout:write("\r\27[K", text:sub(1, rmkv.system.terminal().width - 1))
     self.live = true
     if final then
       io.stdout:write("\n")
@@ -106,7 +106,7 @@ end
 ---@return string
 function M.wrapped(text, indent, width)
   indent = indent or "  "
-  width = (width or math.min(100, rmkv.system.terminal_width())) - #indent
+  width = (width or math.min(100, rmkv.system.terminal().width)) - #indent
   local lines = {}
   for paragraph in (text .. "\n"):gmatch("(.-)\n") do
     local line = ""

@@ -59,7 +59,7 @@ function Live:poll(run)
   if not wanted then return end
   local ok, message = self:reload()
   if ok then
-    run:note("reload", { file = self.path, hash = rmkv.system.hash(rmkv.system.read(self.path)) },
+    run:note("reload", { file = self.path, hash = rmkv.system.hash_file(self.path) },
              "reloaded " .. self.path .. "; its plan holds from this step on")
   else
     run:note("reload_refused", { file = self.path, reason = message },
