@@ -102,7 +102,10 @@ const Bound& bound_of(const Function& function) {
   bound = std::make_unique<Bound>();
   bound->function = &function;
   std::string owner = method_class(function);
-  if (!owner.empty()) bound->object = find_class(owner);
+  // Operators may have the object on the right; they list both operands.
+  bool is_operator = short_name(function.name).rfind("__", 0) == 0 && !function.args.empty() &&
+                     function.args[0].name == "a";
+  if (!owner.empty() && !is_operator) bound->object = find_class(owner);
   for (const Field& field : function.args) {
     if (field.type == "...")
       bound->variadic = true;

@@ -5,7 +5,8 @@ namespace rmkv::lua {
 
 std::deque<Module> make_modules() {
   std::deque<Module> modules;
-  for (Module (*make)() : {host_module, system_module, random_module, json_module, toml_module}) {
+  for (Module (*make)() :
+       {host_module, system_module, random_module, json_module, toml_module, tensor_module}) {
     modules.push_back(make());
   }
   return modules;

@@ -12,7 +12,7 @@ Module random_module();  // rmkv.random
 Module json_module();    // rmkv.json
 Module toml_module();    // rmkv.toml
 Module system_module();  // rmkv.system
-Module tokenizer_module();
+Module tensor_module();  // rmkv.tensor
 
 std::deque<Module> make_modules();
 
