@@ -12,11 +12,12 @@ namespace rmkv {
 
 class Mixer {
  public:
-  // Positive weights of any scale, one per source; kept as whole millionths of their sum (at least one).
+  // Positive weights, one per source: whole numbers are kept exactly, others as millionths of their sum (at least one).
   explicit Mixer(const std::vector<double>& weights);
 
-  // The source with the largest deficit; ties go to the larger weight, then to the smaller index.
-  size_t choose() const;
+  // The source with the largest deficit; ties go to the larger weight, then to the smaller index.  Sources marked
+  // false in `usable` (empty: all may be used) are passed over; one must be left.
+  size_t choose(const std::vector<bool>& usable = {}) const;
   // Counts tokens served from `source`.
   void add(size_t source, int64_t tokens);
 

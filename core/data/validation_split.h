@@ -13,13 +13,13 @@ class ValidationSplit {
  public:
   // Holds out `share` of the documents, in [0, 0.5].  Up to a million documents exactly that many, at least one
   // when there are two; beyond, and without limit, every document whose hash falls under the share.
-  ValidationSplit(const DocumentSource& source, double share);
+  ValidationSplit(SourcePtr source, double share);
 
   bool held_out(uint64_t index) const;
   bool contains(Split split, uint64_t index) const;
 
  private:
-  const DocumentSource& source_;
+  SourcePtr source_;
   uint64_t threshold_ = 0;  // held out: hash < threshold
 };
 

@@ -5,7 +5,7 @@
 -- asked inside and after the stories.  `question` makes held-out questions at a wanted distance, with choices, so that a
 -- memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story, questions,
 -- instructions, reasoning.
-local Random = require "sources.random"
+local Random = require "sources.lib.random"
 local World = require "sources.storyworld.world"
 local filler = require "sources.storyworld.filler"
 local instructions = require "sources.storyworld.instructions"

@@ -1,0 +1,103 @@
+// Fills batches: which document each lane reads, where it stands in it, and what the counters say.
+//
+// The engine under TokenStream (endless, permuted, joined) and EvaluationStream (one pass, in order, apart).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/data/batch.h"
+#include "core/data/mixing.h"
+#include "core/data/read_ahead.h"
+#include "core/data/stream.h"
+
+namespace rmkv {
+
+struct FeederOptions {
+  int64_t lanes = 1;
+  OrderOptions order;
+  int64_t pack_tokens = 0;
+  int64_t max_tokens = 0;  // no new document once that many tokens were taken; 0: no limit
+  int64_t threads = 0;
+  int64_t prefetch_tokens = 0;
+  double bad_share = 0.01;
+};
+
+// Counters of one source; all part of the cursor.
+struct SourceCounts {
+  uint64_t ordinal = 0;  // of the next document
+  int64_t served_tokens = 0;
+  int64_t taken_tokens = 0;  // of documents that lanes have begun
+  int64_t documents = 0;
+  int64_t bad_documents = 0;
+  int64_t empty_documents = 0;
+};
+
+// A document, or several joined, in the hands of a lane.
+struct LaneText {
+  uint64_t ordinal = 0;  // where reading began; reading from there again gives the same text
+  EncodedDocument encoded;
+};
+
+class LaneFeeder {
+ public:
+  LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer, FeederOptions options);
+
+  // Fills `batch`; false when no lane has anything left.  A call that throws has served nothing.
+  bool next(int64_t segments, int64_t segment_tokens, Batch& batch);
+
+  Table cursor() const;
+  void seek(const Table& cursor);
+  void rewind();
+
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<StreamSource>& sources() const { return sources_; }
+  const TokenizerPtr& tokenizer() const { return vocabulary_.tokenizer; }
+  Table report() const;
+  int64_t served_tokens() const { return totals_.tokens; }
+
+ private:
+  struct Lane {
+    int64_t source = -1;  // -1: free
+    int64_t offset = 0;   // of the next token
+    std::shared_ptr<const LaneText> text;
+  };
+  struct Totals {
+    int64_t tokens = 0, labels = 0, bytes = 0, padding_tokens = 0;
+  };
+  // All that a failed call must put back.
+  struct Snapshot {
+    std::vector<Lane> lanes;
+    std::vector<SourceCounts> counts;
+    std::vector<bool> exhausted;
+    Totals totals;
+    size_t reason_count;
+  };
+
+  class Rows;
+  bool refill(Lane& lane);
+  // Joins documents from `read` up to pack_tokens; null at the end of a pass.
+  std::shared_ptr<LaneText> join(const std::function<ReadDocument()>& read, SourceCounts* counts);
+  void note_bad(size_t source, const ReadDocument& document);
+  Snapshot snapshot() const;
+  void restore(const Snapshot& saved);
+
+  std::vector<StreamSource> sources_;
+  std::vector<std::string> names_;
+  StreamVocabulary vocabulary_;
+  FeederOptions options_;
+  Mixer mixer_;
+  std::vector<Lane> lanes_;
+  std::vector<SourceCounts> counts_;
+  std::vector<bool> exhausted_;
+  Totals totals_;
+  std::vector<std::string> bad_reasons_;
+  // Order of destruction: readers wait for their workers, then the pool goes.
+  std::vector<std::unique_ptr<DocumentOrder>> orders_;
+  WorkerPool pool_;
+  std::vector<std::unique_ptr<ReadAhead>> readers_;
+};
+
+}  // namespace rmkv

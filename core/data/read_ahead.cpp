@@ -1,0 +1,144 @@
+// The window of places and the hand-over between workers and reader.
+#include "core/data/read_ahead.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+
+#include "core/base/cancel.h"
+
+namespace rmkv {
+
+namespace {
+
+constexpr int64_t kFirstDepth = 8;
+constexpr int64_t kLargestDepth = 256;
+// Of the other split in a row; a share of one in two million is taken for none.
+constexpr uint64_t kLargestGap = uint64_t{1} << 26;
+
+// The first ordinal from `ordinal` on that is in the split; nothing at the end of a pass.
+std::optional<uint64_t> next_in_split(const DocumentOrder& order, uint64_t ordinal) {
+  uint64_t limit = order.round() == DocumentSource::kUnlimited ? kLargestGap : order.round();
+  for (uint64_t skipped = 0; skipped <= limit; ++skipped, ++ordinal) {
+    if (order.ended(ordinal)) return std::nullopt;
+    if (order.index(ordinal)) return ordinal;
+  }
+  fail("source " + order.source().name(), "no document in this part of the split",
+       "at least one", "hold out another share, or give more documents");
+}
+
+}  // namespace
+
+ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& vocabulary,
+                           uint64_t ordinal) {
+  ReadDocument result;
+  result.ordinal = ordinal;
+  std::optional<uint64_t> index = order.index(ordinal);
+  RMKV_ASSERT(index.has_value());
+  try {
+    result.encoded = encode_document(order.source().document(*index), vocabulary);
+    // One token alone has nothing to predict.
+    result.kind = result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty
+                                                   : ReadDocument::Kind::kGood;
+  } catch (const BadDocument& error) {
+    result.kind = ReadDocument::Kind::kBad;
+    result.reason = error.what();
+  }
+  return result;
+}
+
+struct ReadAhead::Place {
+  enum State { kWaiting, kRunning, kDone };
+
+  uint64_t ordinal = 0;
+  std::atomic<int> state = kWaiting;
+  std::mutex mutex;
+  std::condition_variable done;
+  ReadDocument result;
+  std::exception_ptr error;
+
+  bool claim() {
+    int expected = kWaiting;
+    return state.compare_exchange_strong(expected, kRunning);
+  }
+
+  void run(const DocumentOrder& order, const StreamVocabulary& vocabulary) {
+    try {
+      result = read_document(order, vocabulary, ordinal);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    std::lock_guard lock(mutex);
+    state = kDone;
+    done.notify_all();
+  }
+
+  void wait() {
+    using namespace std::chrono_literals;
+    std::unique_lock lock(mutex);
+    // Wakes up now and then so that Ctrl-C ends a wait for a source that hangs.
+    while (!done.wait_for(lock, 50ms, [this] { return state == kDone; })) check_cancelled("data");
+  }
+};
+
+ReadAhead::ReadAhead(const DocumentOrder& order, const StreamVocabulary& vocabulary,
+                     WorkerPool& pool, int64_t prefetch_tokens)
+    : order_(order), vocabulary_(vocabulary), pool_(pool), prefetch_tokens_(prefetch_tokens) {}
+
+ReadAhead::~ReadAhead() { drop_window(); }
+
+void ReadAhead::drop_window() {
+  // A claimed place is left alone by workers; those that run are waited for, since they refer to this reader.
+  for (auto& place : window_) {
+    if (place->claim()) continue;
+    std::unique_lock lock(place->mutex);
+    place->done.wait(lock, [&] { return place->state == Place::kDone; });
+  }
+  window_.clear();
+}
+
+void ReadAhead::start() {
+  int64_t mean_tokens = seen_documents_ > 0 ? seen_tokens_ / seen_documents_ + 1 : 0;
+  int64_t depth = mean_tokens == 0 ? std::min(kFirstDepth, prefetch_tokens_)
+                                   : prefetch_tokens_ / mean_tokens;
+  depth = std::clamp<int64_t>(depth, 1, kLargestDepth);
+  while (static_cast<int64_t>(window_.size()) < depth) {
+    std::optional<uint64_t> ordinal = next_in_split(order_, scheduled_);
+    if (!ordinal) return;
+    scheduled_ = *ordinal + 1;
+    auto place = std::make_shared<Place>();
+    place->ordinal = *ordinal;
+    window_.push_back(place);
+    pool_.submit([this, place] {
+      if (place->claim()) place->run(order_, vocabulary_);
+    });
+  }
+}
+
+ReadDocument ReadAhead::next() {
+  start();
+  if (window_.empty()) return {};
+  std::shared_ptr<Place> place = window_.front();
+  if (place->claim()) {
+    place->run(order_, vocabulary_);
+  } else {
+    place->wait();
+  }
+  // An error stays at its place: asking again gives it again.
+  if (place->error) std::rethrow_exception(place->error);
+  window_.pop_front();
+  position_ = place->ordinal + 1;
+  ++seen_documents_;
+  seen_tokens_ += static_cast<int64_t>(place->result.encoded.tokens.size());
+  return std::move(place->result);
+}
+
+void ReadAhead::seek(uint64_t ordinal) {
+  drop_window();
+  position_ = scheduled_ = ordinal;
+}
+
+}  // namespace rmkv
