@@ -1,8 +1,9 @@
 // One batch of lanes: consecutive segments of documents, ready for a training step.
 //
-// A lane is a row that a document occupies for as many segments as it has; its next document starts at a segment
-// boundary with `resets` set.  The last segment of a document is padded (`valid` false).  Labels cross segment
-// boundaries: the label of a segment's last token is the next segment's first token.
+// A lane is a row that a document occupies for as many segments as it has; its next document starts
+// at a segment boundary with `resets` set.  The last segment of a document is padded (`valid`
+// false).  Labels cross segment boundaries: the label of a segment's last token is the next
+// segment's first token.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,10 @@ struct Batch {
   Tensor valid;                // bool [B, S*T]; undefined when there is no padding at all
   Tensor resets;               // bool [B, S]: a document starts in this segment
   Tensor sources;              // int64 [B, S]: index of the source each segment came from
-  Tensor bytes;                // int64 [B, S]: bytes of text behind the trained labels; undefined: not counted
-  int64_t token_count = 0;     // valid tokens
-  int64_t label_count = 0;     // labels that are trained
-  int64_t byte_count = 0;      // bytes of text behind the labels, for bits per byte
+  Tensor bytes;  // int64 [B, S]: bytes of text behind the trained labels; undefined: not counted
+  int64_t token_count = 0;  // valid tokens
+  int64_t label_count = 0;  // labels that are trained
+  int64_t byte_count = 0;   // bytes of text behind the labels, for bits per byte
 };
 
 }  // namespace rmkv

@@ -1,4 +1,5 @@
-// The order in which a stream takes the documents of one source: from an ordinal to an index, without a table.
+// The order in which a stream takes the documents of one source: from an ordinal to an index,
+// without a table.
 #pragma once
 
 #include <optional>

@@ -18,7 +18,8 @@ StreamVocabulary::StreamVocabulary(TokenizerPtr given) : tokenizer(std::move(giv
   byte_counts.resize(static_cast<size_t>(tokenizer->vocab_size()));
   for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
     size_t bytes = tokenizer->is_special(id) ? 0 : tokenizer->token_bytes(id).size();
-    byte_counts[static_cast<size_t>(id)] = static_cast<uint16_t>(std::min<size_t>(bytes, UINT16_MAX));
+    byte_counts[static_cast<size_t>(id)] =
+        static_cast<uint16_t>(std::min<size_t>(bytes, UINT16_MAX));
   }
 }
 

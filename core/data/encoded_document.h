@@ -14,9 +14,11 @@ struct StreamVocabulary {
   explicit StreamVocabulary(TokenizerPtr tokenizer);
 
   TokenizerPtr tokenizer;
-  int32_t end = -1;  // <end>, or <|endoftext|>; -1 where the vocabulary has neither: documents then just stop
-  int32_t pad = 0;   // <pad>, else end, else 0: padding is never read
-  // Bytes of text behind each id [V]; special tokens count as none (bits per byte, tokenizer-data.md section 4).
+  int32_t end =
+      -1;  // <end>, or <|endoftext|>; -1 where the vocabulary has neither: documents then just stop
+  int32_t pad = 0;  // <pad>, else end, else 0: padding is never read
+  // Bytes of text behind each id [V]; special tokens count as none (bits per byte,
+  // tokenizer-data.md section 4).
   std::vector<uint16_t> byte_counts;
 };
 
@@ -25,9 +27,10 @@ struct EncodedDocument {
   std::vector<bool> untrained;  // per token: read but not predicted; empty when all are predicted
 };
 
-// Text pieces between the borders of untrained spans are encoded one by one, so that a border of a span is a border
-// of tokens, as it is when a prompt is fed at generation time.  An <end> follows when the document ends and its
-// last token is not <end> already.  An empty text gives no tokens at all.
+// Text pieces between the borders of untrained spans are encoded one by one, so that a border of a
+// span is a border of tokens, as it is when a prompt is fed at generation time.  An <end> follows
+// when the document ends and its last token is not <end> already.  An empty text gives no tokens at
+// all.
 EncodedDocument encode_document(const Document& document, const StreamVocabulary& vocabulary);
 
 }  // namespace rmkv

@@ -8,7 +8,7 @@ namespace rmkv {
 
 namespace {
 
-FeederOptions feeder_options(const EvaluationOptions& options) {
+FeederOptions feeder_options(const EvaluationStreamOptions& options) {
   if (options.lanes < 1 || options.lanes > (1 << 16)) {
     fail("evaluation stream: lanes", std::to_string(options.lanes), "1 to 65536");
   }
@@ -27,7 +27,8 @@ FeederOptions feeder_options(const EvaluationOptions& options) {
   return feeder;
 }
 
-void require_documents(const std::vector<StreamSource>& sources, const EvaluationOptions& options) {
+void require_documents(const std::vector<StreamSource>& sources,
+                       const EvaluationStreamOptions& options) {
   if (options.split != Split::kValidation) return;
   for (const StreamSource& entry : sources) {
     uint64_t count = entry.source->document_count();
@@ -39,8 +40,8 @@ void require_documents(const std::vector<StreamSource>& sources, const Evaluatio
 
 }  // namespace
 
-EvaluationOptions read_evaluation_options(const Table& table) {
-  EvaluationOptions options;
+EvaluationStreamOptions read_evaluation_stream_options(const Table& table) {
+  EvaluationStreamOptions options;
   std::string split = "all";
   OptionReader reader(table, "evaluation stream");
   reader.read("lanes", options.lanes, 1, 1 << 16);
@@ -49,15 +50,16 @@ EvaluationOptions read_evaluation_options(const Table& table) {
   reader.read("max_tokens", options.max_tokens, 0);
   reader.read("threads", options.threads, 0, 256);
   reader.finish();
-  options.split = split == "all" ? Split::kAll
-                                 : split == "training" ? Split::kTraining : Split::kValidation;
+  options.split = split == "all"        ? Split::kAll
+                  : split == "training" ? Split::kTraining
+                                        : Split::kValidation;
   return options;
 }
 
 class EvaluationStream::Implementation {
  public:
   Implementation(std::vector<StreamSource> sources, TokenizerPtr tokenizer,
-                 const EvaluationOptions& options)
+                 const EvaluationStreamOptions& options)
       : feeder((require_documents(sources, options), std::move(sources)), std::move(tokenizer),
                feeder_options(options)) {}
 
@@ -65,7 +67,7 @@ class EvaluationStream::Implementation {
 };
 
 EvaluationStream::EvaluationStream(std::vector<StreamSource> sources, TokenizerPtr tokenizer,
-                                   EvaluationOptions options)
+                                   EvaluationStreamOptions options)
     : implementation_(
           std::make_unique<Implementation>(std::move(sources), std::move(tokenizer), options)) {}
 
@@ -75,7 +77,11 @@ bool EvaluationStream::next(int64_t segments, int64_t segment_tokens, Batch& bat
   return implementation_->feeder.next(segments, segment_tokens, batch);
 }
 
-void EvaluationStream::rewind() { implementation_->feeder.rewind(); }
-Table EvaluationStream::report() const { return implementation_->feeder.report(); }
+void EvaluationStream::rewind() {
+  implementation_->feeder.rewind();
+}
+Table EvaluationStream::report() const {
+  return implementation_->feeder.report();
+}
 
 }  // namespace rmkv

@@ -23,7 +23,9 @@ RangeReader::RangeReader(const std::string& path)
   size_bytes_ = static_cast<uint64_t>(facts.st_size);
 }
 
-RangeReader::~RangeReader() { ::close(handle_); }
+RangeReader::~RangeReader() {
+  ::close(handle_);
+}
 
 size_t RangeReader::read_some(uint64_t begin, char* target, size_t length) const {
   size_t done = 0;

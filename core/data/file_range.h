@@ -1,5 +1,5 @@
-// Reading parts of files that may be changed by others meanwhile: plain reads, no mapping, so that a file that
-// shrinks is an error and not a crash.
+// Reading parts of files that may be changed by others meanwhile: plain reads, no mapping, so that
+// a file that shrinks is an error and not a crash.
 #pragma once
 
 #include <cstdint>

@@ -26,14 +26,16 @@ using Element = simdjson::dom::element;
 std::optional<Element> member(const Element& element, std::string_view key) {
   Element found;
   if (element.is_object()) {
-    if (element.get_object().value_unsafe().at_key(key).get(found) == simdjson::SUCCESS) return found;
+    if (element.get_object().value_unsafe().at_key(key).get(found) == simdjson::SUCCESS)
+      return found;
   } else if (element.is_array()) {
     size_t index = 0;
     for (char c : key) {
       if (c < '0' || c > '9' || index > 1'000'000) return std::nullopt;
       index = index * 10 + static_cast<size_t>(c - '0');
     }
-    if (!key.empty() && element.get_array().value_unsafe().at(index).get(found) == simdjson::SUCCESS) {
+    if (!key.empty() &&
+        element.get_array().value_unsafe().at(index).get(found) == simdjson::SUCCESS) {
       return found;
     }
   }
@@ -101,10 +103,10 @@ void JsonlSource::index_lines(uint32_t file) {
   };
   while (size_t got = reader.read_some(position, chunk.data(), chunk.size())) {
     size_t i = 0;
-    if (position == 0 && got >= 3 && std::memcmp(chunk.data(), "\xEF\xBB\xBF", 3) == 0) begin = i = 3;
+    if (position == 0 && got >= 3 && std::memcmp(chunk.data(), "\xEF\xBB\xBF", 3) == 0)
+      begin = i = 3;
     while (i < got) {
-      const char* found =
-          static_cast<const char*>(std::memchr(chunk.data() + i, '\n', got - i));
+      const char* found = static_cast<const char*>(std::memchr(chunk.data() + i, '\n', got - i));
       size_t end = found == nullptr ? got : static_cast<size_t>(found - chunk.data());
       for (size_t j = i; blank && j < end; ++j) {
         blank = chunk[j] == ' ' || chunk[j] == '\r' || chunk[j] == '\t';
@@ -150,10 +152,11 @@ void JsonlSource::choose_templates() {
     std::string text = RangeReader(files_[row.file].path).read(row.begin, row.length_bytes);
     if (parser.parse(text).get(root) != simdjson::SUCCESS || !root.is_object()) continue;
     for (const Choice& choice : kChoices) {
-      bool all = std::all_of(choice.fields.begin(), choice.fields.end(), [&](const std::string& key) {
-        auto value = member(root, key);
-        return value && value->is_string();
-      });
+      bool all =
+          std::all_of(choice.fields.begin(), choice.fields.end(), [&](const std::string& key) {
+            auto value = member(root, key);
+            return value && value->is_string();
+          });
       if (all) {
         prompt_ = RowTemplate(options_.prompt = choice.prompt);
         text_ = RowTemplate(options_.text = choice.text);
@@ -183,7 +186,8 @@ Document JsonlSource::document(uint64_t index) const {
   auto field = [&](const std::string& path) -> std::string {
     auto value = lookup(root, path);
     if (!value) {
-      throw BadDocument(place(row) + ": got the fields " + key_list(root) + ", expected '" + path + "'");
+      throw BadDocument(place(row) + ": got the fields " + key_list(root) + ", expected '" + path +
+                        "'");
     }
     if (value->is_string()) return std::string(value->get_string().value_unsafe());
     if (value->is_object() || value->is_array() || value->is_null()) {

@@ -1,7 +1,7 @@
 // JSON lines: one object a line, mapped to a document by templates.
 //
-// An index of line starts is built once; a row is read by range and parsed by simdjson when asked for.  A row that
-// is no object, lacks a field or is not UTF-8 is a BadDocument with file and line.
+// An index of line starts is built once; a row is read by range and parsed by simdjson when asked
+// for.  A row that is no object, lacks a field or is not UTF-8 is a BadDocument with file and line.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@
 namespace rmkv {
 
 struct JsonlOptions {
-  // The document is `prompt` followed by `text`, both templates.  Both empty: chosen by the fields of the first
-  // good row: text; prompt + response; question + answer; instruction (+ input) + output or response; then
-  // prompt = "{prompt}\n<start>" and text = "{response}<end>".
+  // The document is `prompt` followed by `text`, both templates.  Both empty: chosen by the fields
+  // of the first good row: text; prompt + response; question + answer; instruction (+ input) +
+  // output or response; then prompt = "{prompt}\n<start>" and text = "{response}<end>".
   std::string text;
   std::string prompt;
   bool mask_prompt = false;    // the prompt is read but not predicted

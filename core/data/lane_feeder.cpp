@@ -97,7 +97,8 @@ class LaneFeeder::Rows {
     int64_t bytes = 0, labels = 0;
     for (int64_t i = 0; i < count; ++i) tokens_[row + i] = from[i];
     for (int64_t i = 0; i < labelled; ++i) {
-      if (!encoded.untrained.empty() && encoded.untrained[static_cast<size_t>(offset + i + 1)]) continue;
+      if (!encoded.untrained.empty() && encoded.untrained[static_cast<size_t>(offset + i + 1)])
+        continue;
       labels_[row + i] = from[i + 1];
       bytes += vocabulary_.byte_counts[static_cast<size_t>(from[i + 1])];
       ++labels;
@@ -140,8 +141,8 @@ LaneFeeder::LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer
   for (size_t i = 0; i < sources_.size(); ++i) {
     orders_.push_back(
         std::make_unique<DocumentOrder>(sources_[i].source, names_[i], options_.order));
-    readers_.push_back(std::make_unique<ReadAhead>(*orders_[i], vocabulary_, pool_,
-                                                   options_.prefetch_tokens));
+    readers_.push_back(
+        std::make_unique<ReadAhead>(*orders_[i], vocabulary_, pool_, options_.prefetch_tokens));
   }
 }
 
@@ -154,7 +155,8 @@ void LaneFeeder::note_bad(size_t source, const ReadDocument& document) {
       static_cast<double>(counts.bad_documents) > options_.bad_share * static_cast<double>(seen)) {
     fail("source " + names_[source],
          std::to_string(counts.bad_documents) + " bad documents of " + std::to_string(seen),
-         "at most a share of " + std::to_string(options_.bad_share), "the last: " + document.reason);
+         "at most a share of " + std::to_string(options_.bad_share),
+         "the last: " + document.reason);
   }
 }
 
@@ -170,8 +172,10 @@ std::shared_ptr<LaneText> LaneFeeder::join(const std::function<ReadDocument()>& 
     if (document.kind == ReadDocument::Kind::kEnd) break;
     if (document.kind != ReadDocument::Kind::kGood) {
       if (counts != nullptr) {
-        if (document.kind == ReadDocument::Kind::kBad) note_bad(source, document);
-        else ++counts->empty_documents;
+        if (document.kind == ReadDocument::Kind::kBad)
+          note_bad(source, document);
+        else
+          ++counts->empty_documents;
         // A whole round without a usable document would go on for ever.
         if (++fruitless >= orders_[source]->round() && options_.order.endless) {
           fail("source " + names_[source], "no usable document in " + std::to_string(fruitless),
@@ -236,8 +240,8 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
   Snapshot before = snapshot();
   try {
     Rows rows(vocabulary_, options_.lanes, segments, segment_tokens);
-    // Segment by segment over the lanes, as training reads them: the mixer then sees tokens in the order in which
-    // they are served.
+    // Segment by segment over the lanes, as training reads them: the mixer then sees tokens in the
+    // order in which they are served.
     for (int64_t s = 0; s < segments; ++s) {
       check_cancelled("stream: next");
       for (int64_t b = 0; b < options_.lanes; ++b) {
@@ -343,7 +347,8 @@ void LaneFeeder::seek(const Table& cursor) {
     const Table& entry = sources[i].as_table();
     const Value* name = find(entry, "name");
     if (name == nullptr || !name->is_string() || name->as_string() != names_[i]) {
-      fail("cursor: source " + std::to_string(i + 1), name ? name->to_text() : "no name", names_[i]);
+      fail("cursor: source " + std::to_string(i + 1), name ? name->to_text() : "no name",
+           names_[i]);
     }
     target.counts[i] = {static_cast<uint64_t>(cursor_int(entry, "ordinal")),
                         cursor_int(entry, "served_tokens"),
@@ -407,9 +412,8 @@ Table LaneFeeder::report() const {
           {"labels", totals_.labels},
           {"bytes", totals_.bytes},
           {"padding_tokens", totals_.padding_tokens},
-          {"padding_share", all == 0 ? 0.0
-                                     : static_cast<double>(totals_.padding_tokens) /
-                                           static_cast<double>(all)},
+          {"padding_share",
+           all == 0 ? 0.0 : static_cast<double>(totals_.padding_tokens) / static_cast<double>(all)},
           {"sources", std::move(sources)},
           {"bad", std::move(reasons)}};
 }

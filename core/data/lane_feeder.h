@@ -1,6 +1,7 @@
 // Fills batches: which document each lane reads, where it stands in it, and what the counters say.
 //
-// The engine under TokenStream (endless, permuted, joined) and EvaluationStream (one pass, in order, apart).
+// The engine under TokenStream (endless, permuted, joined) and EvaluationStream (one pass, in
+// order, apart).
 #pragma once
 
 #include <functional>

@@ -8,8 +8,9 @@
 
 namespace rmkv {
 
-// {path = name, size, hash}.  Files up to 1 MiB are hashed whole, longer ones in 16 samples of 64 KiB with first and
-// last: an edit that keeps the size may be missed between samples, any change of length is found.
+// {path = name, size, hash}.  Files up to 1 MiB are hashed whole, longer ones in 16 samples of 64
+// KiB with first and last: an edit that keeps the size may be missed between samples, any change of
+// length is found.
 Table describe_file(const std::string& path, const std::string& relative_name);
 
 // One line a difference: "books/alice.txt: missing", "books/alice.txt: size 10, was 12", ...

@@ -116,8 +116,8 @@ SourcePtr open_source(const std::string& given_path, const Table& table) {
   if (!texts.empty()) return make_text(name, texts, path, reader);
   fail("data " + given_path,
        files.empty() ? "an empty folder"
-                     : "no such file among " + std::to_string(files.size()) + " (first: " +
-                           fs::path(files[0]).filename().string() + ")",
+                     : "no such file among " + std::to_string(files.size()) +
+                           " (first: " + fs::path(files[0]).filename().string() + ")",
        ".txt, .md, .text, .jsonl or .ndjson files");
 }
 

@@ -26,8 +26,8 @@ std::optional<uint64_t> next_in_split(const DocumentOrder& order, uint64_t ordin
     if (order.ended(ordinal)) return std::nullopt;
     if (order.index(ordinal)) return ordinal;
   }
-  fail("source " + order.source().name(), "no document in this part of the split",
-       "at least one", "hold out another share, or give more documents");
+  fail("source " + order.source().name(), "no document in this part of the split", "at least one",
+       "hold out another share, or give more documents");
 }
 
 }  // namespace
@@ -41,8 +41,8 @@ ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& v
   try {
     result.encoded = encode_document(order.source().document(*index), vocabulary);
     // One token alone has nothing to predict.
-    result.kind = result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty
-                                                   : ReadDocument::Kind::kGood;
+    result.kind =
+        result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty : ReadDocument::Kind::kGood;
   } catch (const BadDocument& error) {
     result.kind = ReadDocument::Kind::kBad;
     result.reason = error.what();
@@ -88,10 +88,13 @@ ReadAhead::ReadAhead(const DocumentOrder& order, const StreamVocabulary& vocabul
                      WorkerPool& pool, int64_t prefetch_tokens)
     : order_(order), vocabulary_(vocabulary), pool_(pool), prefetch_tokens_(prefetch_tokens) {}
 
-ReadAhead::~ReadAhead() { drop_window(); }
+ReadAhead::~ReadAhead() {
+  drop_window();
+}
 
 void ReadAhead::drop_window() {
-  // A claimed place is left alone by workers; those that run are waited for, since they refer to this reader.
+  // A claimed place is left alone by workers; those that run are waited for, since they refer to
+  // this reader.
   for (auto& place : window_) {
     if (place->claim()) continue;
     std::unique_lock lock(place->mutex);
@@ -102,8 +105,8 @@ void ReadAhead::drop_window() {
 
 void ReadAhead::start() {
   int64_t mean_tokens = seen_documents_ > 0 ? seen_tokens_ / seen_documents_ + 1 : 0;
-  int64_t depth = mean_tokens == 0 ? std::min(kFirstDepth, prefetch_tokens_)
-                                   : prefetch_tokens_ / mean_tokens;
+  int64_t depth =
+      mean_tokens == 0 ? std::min(kFirstDepth, prefetch_tokens_) : prefetch_tokens_ / mean_tokens;
   depth = std::clamp<int64_t>(depth, 1, kLargestDepth);
   while (static_cast<int64_t>(window_.size()) < depth) {
     std::optional<uint64_t> ordinal = next_in_split(order_, scheduled_);

@@ -1,7 +1,7 @@
 // One source's documents in order, read and encoded ahead by a worker pool.
 //
-// Workers fill a window of places; the reader takes them in order and does itself what no worker has begun, so
-// results and their order are the same for any number of threads.
+// Workers fill a window of places; the reader takes them in order and does itself what no worker
+// has begun, so results and their order are the same for any number of threads.
 #pragma once
 
 #include <deque>
@@ -36,8 +36,8 @@ class ReadAhead {
 
   // Lets the workers begin; `next` does it too.
   void start();
-  // The next document of the split, good or not; kEnd after the last of a single pass.  Rethrows what the source
-  // threw.  Polls cancellation while it waits.
+  // The next document of the split, good or not; kEnd after the last of a single pass.  Rethrows
+  // what the source threw.  Polls cancellation while it waits.
   ReadDocument next();
   // The ordinal that `next` looks at first.
   uint64_t position() const { return position_; }

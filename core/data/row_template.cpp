@@ -18,9 +18,10 @@ RowTemplate::RowTemplate(const std::string& text) {
     } else if (c == '{') {
       size_t close = text.find('}', i);
       if (close == std::string::npos || close == i + 1) {
-        fail("row template '" + text + "'",
-             close == i + 1 ? "a field without a name" : "an open brace at " + std::to_string(i + 1),
-             "{field}", "write '{{' for a brace");
+        fail(
+            "row template '" + text + "'",
+            close == i + 1 ? "a field without a name" : "an open brace at " + std::to_string(i + 1),
+            "{field}", "write '{{' for a brace");
       }
       if (!literal.empty()) parts_.push_back({false, std::move(literal)});
       literal.clear();

@@ -1,6 +1,7 @@
 // How the fields of a JSON row become a document's text: literal text with {field} in it.
 //
-// "{question}\n<start>{answer}<end>"; dots and numbers reach into nested values ("{instances.0.output}"), "{{" and
+// "{question}\n<start>{answer}<end>"; dots and numbers reach into nested values
+// ("{instances.0.output}"), "{{" and
 // "}}" are braces.
 #pragma once
 
@@ -16,7 +17,8 @@ class RowTemplate {
   explicit RowTemplate(const std::string& text);
 
   // Appends the filled template to `out`; `field` gives the text of a field by its path.
-  void fill(const std::function<std::string(const std::string& path)>& field, std::string& out) const;
+  void fill(const std::function<std::string(const std::string& path)>& field,
+            std::string& out) const;
 
   // The paths of all fields, in order.
   std::vector<std::string> fields() const;

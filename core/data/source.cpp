@@ -6,6 +6,8 @@
 
 namespace rmkv {
 
-std::string DocumentSource::fingerprint() const { return content_hash(write_json(manifest())); }
+std::string DocumentSource::fingerprint() const {
+  return content_hash(write_json(manifest()));
+}
 
 }  // namespace rmkv

@@ -1,8 +1,9 @@
 // Where documents come from: a pure function from an index to text.
 //
-// Everything downstream (order, mixing, resuming) rests on that purity: a document is asked for by number, on any
-// thread, any number of times, and is the same each time.  Files, JSON lines and lists are here and beside;
-// Lua sources are derived in bindings/.  No tokens here (encoded_document.h), no order (document_order.h).
+// Everything downstream (order, mixing, resuming) rests on that purity: a document is asked for by
+// number, on any thread, any number of times, and is the same each time.  Files, JSON lines and
+// lists are here and beside; Lua sources are derived in bindings/.  No tokens here
+// (encoded_document.h), no order (document_order.h).
 #pragma once
 
 #include <cstdint>
@@ -22,14 +23,15 @@ struct ByteSpan {
 };
 
 struct Document {
-  std::string text;                 // bytes; nothing requires valid UTF-8
-  std::vector<ByteSpan> untrained;  // read but not predicted (a prompt); sorted, disjoint, inside the text
-  bool parse_special = true;        // special tokens written in the text become their ids
-  bool ends = true;                 // false: the text was cut here and goes on elsewhere, so no <end> follows
+  std::string text;  // bytes; nothing requires valid UTF-8
+  std::vector<ByteSpan>
+      untrained;  // read but not predicted (a prompt); sorted, disjoint, inside the text
+  bool parse_special = true;  // special tokens written in the text become their ids
+  bool ends = true;  // false: the text was cut here and goes on elsewhere, so no <end> follows
 };
 
-// One document that cannot be used, with its coordinates.  Streams set it aside, count it and go on, up to a
-// stated share; every other exception ends the stream.
+// One document that cannot be used, with its coordinates.  Streams set it aside, count it and go
+// on, up to a stated share; every other exception ends the stream.
 class BadDocument : public Error {
  public:
   using Error::Error;
@@ -47,15 +49,15 @@ class DocumentSource {
   // Documents in one pass, at least 1; kUnlimited for generators.
   virtual uint64_t document_count() const = 0;
 
-  // Document `index` in [0, document_count).  Called from many threads at once.  Throws BadDocument for a
-  // document that is damaged.
+  // Document `index` in [0, document_count).  Called from many threads at once.  Throws BadDocument
+  // for a document that is damaged.
   virtual Document document(uint64_t index) const = 0;
 
   // A number that stays with the document when others are added; decides the validation split.
   virtual uint64_t document_key(uint64_t index) const { return index; }
 
-  // What the documents depend on: {kind, options..., files = [{path, size, hash}]}.  Equal manifests promise
-  // equal documents.
+  // What the documents depend on: {kind, options..., files = [{path, size, hash}]}.  Equal
+  // manifests promise equal documents.
   virtual Table manifest() const = 0;
 
   // The hash of the manifest, 32 hexadecimal digits.

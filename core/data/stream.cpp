@@ -63,8 +63,8 @@ class TokenStream::Implementation {
 
 TokenStream::TokenStream(std::vector<StreamSource> sources, TokenizerPtr tokenizer,
                          StreamOptions options)
-    : implementation_(std::make_unique<Implementation>(std::move(sources), std::move(tokenizer),
-                                                       options)) {}
+    : implementation_(
+          std::make_unique<Implementation>(std::move(sources), std::move(tokenizer), options)) {}
 
 TokenStream::~TokenStream() = default;
 
@@ -75,10 +75,18 @@ Batch TokenStream::next(int64_t segments, int64_t segment_tokens) {
   return batch;
 }
 
-Table TokenStream::cursor() const { return implementation_->feeder.cursor(); }
-void TokenStream::seek(const Table& cursor) { implementation_->feeder.seek(cursor); }
-Table TokenStream::report() const { return implementation_->feeder.report(); }
-int64_t TokenStream::served_tokens() const { return implementation_->feeder.served_tokens(); }
+Table TokenStream::cursor() const {
+  return implementation_->feeder.cursor();
+}
+void TokenStream::seek(const Table& cursor) {
+  implementation_->feeder.seek(cursor);
+}
+Table TokenStream::report() const {
+  return implementation_->feeder.report();
+}
+int64_t TokenStream::served_tokens() const {
+  return implementation_->feeder.served_tokens();
+}
 
 Table TokenStream::manifest() const {
   const LaneFeeder& feeder = implementation_->feeder;

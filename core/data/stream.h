@@ -1,15 +1,17 @@
-// The training stream: endless batches of lanes from weighted sources, resumable from a few integers.
+// The training stream: endless batches of lanes from weighted sources, resumable from a few
+// integers.
 //
-// What a document becomes.  Its tokens are the text's tokens and <end> (unless they end in <end> already, or the text
-// was cut there).  n tokens give n - 1 labels: the first token is never predicted, the last predicts nothing.
-// Documents shorter than `pack_tokens` are joined with the following ones of the same source until that many
-// tokens are there; inside such a joined document memory is not reset and <end> predicts the next first token.
-// With documents of at least P tokens and segments of T, padding is at most T / (P + T) of a batch, half of that
-// on average.
+// What a document becomes.  Its tokens are the text's tokens and <end> (unless they end in <end>
+// already, or the text was cut there).  n tokens give n - 1 labels: the first token is never
+// predicted, the last predicts nothing. Documents shorter than `pack_tokens` are joined with the
+// following ones of the same source until that many tokens are there; inside such a joined document
+// memory is not reset and <end> predicts the next first token. With documents of at least P tokens
+// and segments of T, padding is at most T / (P + T) of a batch, half of that on average.
 //
-// Order.  Documents of a source follow permuted_index(ordinal, count, seed, name, epoch): every document once an epoch,
-// no shuffle buffer; a source without limit is read in order of index.  Each time a lane is free, the
-// Mixer chooses the source.  Nothing depends on threads, on prefetching or on where cursors were taken.
+// Order.  Documents of a source follow permuted_index(ordinal, count, seed, name, epoch): every
+// document once an epoch, no shuffle buffer; a source without limit is read in order of index. Each
+// time a lane is free, the Mixer chooses the source.  Nothing depends on threads, on prefetching or
+// on where cursors were taken.
 #pragma once
 
 #include <memory>
@@ -28,13 +30,13 @@ struct StreamSource {
 };
 
 struct StreamOptions {
-  int64_t lanes = 8;                  // B
+  int64_t lanes = 8;  // B
   int64_t seed = 1;
   int64_t pack_tokens = 512;          // 0: documents are never joined
   double validation_share = 0;        // held out of training, see validation_split.h
   int64_t threads = 1;                // that read and encode ahead; 0: everything when it is needed
   int64_t prefetch_tokens = 1 << 20;  // read ahead, per source, about
-  double bad_share = 0.01;            // of the documents may be bad (and 10 always) before the stream fails
+  double bad_share = 0.01;  // of the documents may be bad (and 10 always) before the stream fails
 };
 
 // Reads the closed set of options above from a table.
@@ -46,23 +48,23 @@ class TokenStream {
   TokenStream(std::vector<StreamSource> sources, TokenizerPtr tokenizer, StreamOptions options);
   ~TokenStream();
 
-  // The next S segments of T tokens of every lane; S and T may differ at every call.  Polls cancellation; a
-  // call that throws has served nothing.
+  // The next S segments of T tokens of every lane; S and T may differ at every call.  Polls
+  // cancellation; a call that throws has served nothing.
   Batch next(int64_t segments, int64_t segment_tokens);
 
-  // Where the stream stands after the last batch: {seed, lanes = [{source, ordinal, offset}], sources = [{name,
-  // ordinal, tokens, ...}], ...}.  `seek` reads the documents that lanes are in, nothing before them; it throws
-  // when lanes, sources or seed are others.
+  // Where the stream stands after the last batch: {seed, lanes = [{source, ordinal, offset}],
+  // sources = [{name, ordinal, tokens, ...}], ...}.  `seek` reads the documents that lanes are in,
+  // nothing before them; it throws when lanes, sources or seed are others.
   Table cursor() const;
   void seek(const Table& cursor);
 
-  // What the order depends on: sources with files, sizes, hashes and weights, tokenizer fingerprint, options.
-  // Compare with require_same_data (manifest.h).
+  // What the order depends on: sources with files, sizes, hashes and weights, tokenizer
+  // fingerprint, options. Compare with require_same_data (manifest.h).
   Table manifest() const;
 
-  // Counts so far: {tokens, labels, bytes, padding_tokens, padding_share, sources = [{name, weight, share,
-  // tokens, realized_share, documents, epoch, bad_documents, empty_documents}], bad = ["file:line: reason", ...
-  // the last 20]}.
+  // Counts so far: {tokens, labels, bytes, padding_tokens, padding_share, sources = [{name, weight,
+  // share, tokens, realized_share, documents, epoch, bad_documents, empty_documents}], bad =
+  // ["file:line: reason", ... the last 20]}.
   Table report() const;
 
   int64_t served_tokens() const;

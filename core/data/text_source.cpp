@@ -17,10 +17,13 @@ constexpr uint64_t kLargestAutomatic = uint64_t{1} << 20;
 constexpr uint64_t kAutomaticPieces = 256;
 constexpr size_t kScanBytes = size_t{1} << 20;
 
-bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
-// The best place to cut in `window`: behind the last blank line, else behind the last line end, else behind the
-// last blank, else before the last byte that begins a UTF-8 character, else its end.
+// The best place to cut in `window`: behind the last blank line, else behind the last line end,
+// else behind the last blank, else before the last byte that begins a UTF-8 character, else its
+// end.
 size_t best_cut(std::string_view window) {
   size_t at = window.rfind("\n\n");
   if (at != std::string_view::npos) return at + 2;
@@ -68,13 +71,14 @@ TextSource::TextSource(std::string name, const std::vector<std::string>& paths,
     } else if (options_.split == "pieces") {
       cut_file(file, limit);
     } else {
-      fail_because("source " + name_, unknown_name_text("split", options_.split,
-                                                        {"pieces", "file", "paragraphs"}));
+      fail_because("source " + name_,
+                   unknown_name_text("split", options_.split, {"pieces", "file", "paragraphs"}));
     }
   }
   if (pieces_.empty()) {
-    fail("source " + name_, files_.size() == 1 ? files_[0].path + ", which is empty"
-                                               : std::to_string(files_.size()) + " empty files",
+    fail("source " + name_,
+         files_.size() == 1 ? files_[0].path + ", which is empty"
+                            : std::to_string(files_.size()) + " empty files",
          "text");
   }
 }
@@ -88,7 +92,8 @@ void TextSource::cut_file(uint32_t file, uint64_t limit_bytes) {
   uint64_t begin = 0;
   uint32_t number = 0;
   while (begin < size) {
-    uint64_t target = std::max(begin + 1, (number + 1) * (size / count) + (number + 1) * (size % count) / count);
+    uint64_t target =
+        std::max(begin + 1, (number + 1) * (size / count) + (number + 1) * (size % count) / count);
     uint64_t end = size;
     if (number + 1 < count && target < size) {
       // Looks back at most a quarter of the piece for a good place.

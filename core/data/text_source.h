@@ -1,7 +1,7 @@
 // Plain text files as documents: whole files, pieces of bounded size, or paragraphs.
 //
-// Files are read by range when a document is asked for; only the places of the cuts are kept.  Text is bytes:
-// nothing is decoded, normalised or repaired.
+// Files are read by range when a document is asked for; only the places of the cuts are kept.  Text
+// is bytes: nothing is decoded, normalised or repaired.
 #pragma once
 
 #include <string>
@@ -12,11 +12,11 @@
 namespace rmkv {
 
 struct TextSourceOptions {
-  // "pieces": files longer than document_bytes are cut at the last blank line, line end or blank before it.
-  // "file": each file one document.  "paragraphs": blank lines divide documents.
+  // "pieces": files longer than document_bytes are cut at the last blank line, line end or blank
+  // before it. "file": each file one document.  "paragraphs": blank lines divide documents.
   std::string split = "pieces";
-  // Largest piece.  0 = automatic: a 256th of all bytes, within 16 KiB and 1 MiB, so that many lanes have
-  // different text to read and a lane still reads for hundreds of segments.
+  // Largest piece.  0 = automatic: a 256th of all bytes, within 16 KiB and 1 MiB, so that many
+  // lanes have different text to read and a lane still reads for hundreds of segments.
   int64_t document_bytes = 0;
   // Special tokens written in the text are read as such; plain text is plain text unless asked.
   bool special_tokens = false;

@@ -32,7 +32,8 @@ ValidationSplit::ValidationSplit(SourcePtr source, double share) : source_(std::
   }
   if (count < 2) return;  // training needs the only document
   // Exactly the share: the documents with the smallest hashes.
-  uint64_t held = std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(share * static_cast<double>(count))));
+  uint64_t held = std::max<uint64_t>(
+      1, static_cast<uint64_t>(std::llround(share * static_cast<double>(count))));
   std::vector<uint64_t> hashes(count);
   for (uint64_t i = 0; i < count; ++i) hashes[i] = split_hash(*source_, i);
   std::nth_element(hashes.begin(), hashes.begin() + static_cast<int64_t>(held), hashes.end());

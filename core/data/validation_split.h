@@ -1,4 +1,5 @@
-// Which documents are held out: decided by a hash of the document's key, never by order, seed or run.
+// Which documents are held out: decided by a hash of the document's key, never by order, seed or
+// run.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,9 @@ enum class Split { kAll, kTraining, kValidation };
 
 class ValidationSplit {
  public:
-  // Holds out `share` of the documents, in [0, 0.5].  Up to a million documents exactly that many, at least one
-  // when there are two; beyond, and without limit, every document whose hash falls under the share.
+  // Holds out `share` of the documents, in [0, 0.5].  Up to a million documents exactly that many,
+  // at least one when there are two; beyond, and without limit, every document whose hash falls
+  // under the share.
   ValidationSplit(SourcePtr source, double share);
 
   bool held_out(uint64_t index) const;
