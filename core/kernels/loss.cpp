@@ -1,19 +1,152 @@
 // See loss.h.
 #include "core/kernels/loss.h"
 
-#include "core/kernels/reference.h"
-#include "core/tensor/torch.h"
+#include <algorithm>
+
+#include "core/kernels/cpu/loss.h"
+#include "core/kernels/fused.h"
+#include "core/kernels/linear.h"
+#include "core/kernels/product.h"
 
 namespace rmkv::kernels {
+namespace {
+
+// A chunk's logits should stay in a last-level cache while they become losses, gradients and two
+// products.
+constexpr int64_t kChunkBytes = 16 << 20;
+
+int64_t chunk_rows(const Tensor& hidden, int64_t vocabulary, int64_t wanted) {
+  if (wanted > 0) {
+    return wanted;
+  }
+  const int64_t row_bytes = vocabulary * hidden.element_size();
+  return std::clamp<int64_t>(kChunkBytes / row_bytes / 64 * 64, 64, 8192);
+}
+
+// Losses fp32 (fp64) [n] of logits [n, V], which become scale * gradient where asked.
+Tensor losses_in_place(Tensor& logits, const Tensor& labels, double scale, double z_loss,
+                       bool gradient) {
+  const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  if (has_fused_form(logits)) {
+    Tensor losses = at::empty({rows}, logits.options().dtype(at::kFloat));
+    with_row_type(logits.scalar_type(), [&](auto* type) {
+      using T = std::remove_pointer_t<decltype(type)>;
+      cpu::cross_entropy(logits.mutable_data_ptr<T>(), labels.const_data_ptr<int64_t>(), rows,
+                         vocabulary, static_cast<float>(scale), static_cast<float>(z_loss),
+                         gradient, losses.mutable_data_ptr<float>());
+    });
+    return losses;
+  }
+  const Tensor wide = logits.to(reference::arithmetic_dtype(logits.scalar_type()));
+  const Tensor log_z = wide.logsumexp(-1, /*keepdim=*/true);
+  const Tensor counted = labels.ge(0).unsqueeze(-1), index = labels.clamp_min(0).unsqueeze(-1);
+  const Tensor losses = (log_z - wide.gather(-1, index) + z_loss * log_z.square())
+                            .masked_fill(counted.logical_not(), 0);
+  if (gradient) {
+    Tensor slope = (wide - log_z).exp_() * (1.0 + 2.0 * z_loss * log_z);
+    slope.scatter_add_(-1, index, at::full_like(log_z, -1.0));
+    logits.copy_(slope.mul_(scale).masked_fill_(counted.logical_not(), 0));
+  }
+  return losses.squeeze(-1);
+}
+
+class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
+ public:
+  static Tensor forward(AutogradContext* ctx, const Tensor& hidden, const Tensor& weight,
+                        const Tensor& labels, double scale, double z_loss, int64_t rows,
+                        bool with_gradients) {
+    const Tensor w = converted_weight(weight, hidden.scalar_type());
+    const auto wide = reference::arithmetic_dtype(hidden.scalar_type());
+    Tensor total = at::zeros({}, hidden.options().dtype(wide));
+    Tensor grad_hidden = with_gradients ? at::empty_like(hidden) : Tensor();
+    Tensor grad_weight;
+    for (int64_t first = 0; first < hidden.size(0); first += rows) {
+      const int64_t count = std::min(rows, hidden.size(0) - first);
+      const Tensor chunk = hidden.narrow(0, first, count);
+      Tensor logits = product(chunk, w.t());
+      total +=
+          losses_in_place(logits, labels.narrow(0, first, count), scale, z_loss, with_gradients)
+              .sum();
+      if (!with_gradients) {
+        continue;
+      }
+      grad_hidden.narrow(0, first, count).copy_(product(logits, w));
+      Tensor part = product(logits.t(), chunk);
+      if (grad_weight.defined()) {
+        grad_weight.add_(part);
+      } else {
+        grad_weight = part.to(weight.scalar_type());
+      }
+    }
+    if (with_gradients) {
+      ctx->save_for_backward({grad_hidden, grad_weight});
+    }
+    return total * scale;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &grad_hidden = saved[0], &grad_weight = saved[1];
+    Tensor of_hidden, of_weight;
+    // A loss that is a summand of the total has gradient 1: nothing to scale.
+    const bool unscaled = grads[0].is_cpu() && grads[0].item<double>() == 1.0;
+    if (ctx->needs_input_grad(0)) {
+      of_hidden = unscaled ? grad_hidden : grad_hidden * grads[0].to(grad_hidden.scalar_type());
+    }
+    if (ctx->needs_input_grad(1) && grad_weight.defined()) {
+      of_weight = unscaled ? grad_weight : grad_weight * grads[0].to(grad_weight.scalar_type());
+    }
+    return {of_hidden, of_weight, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+void check_loss(const char* where, const Tensor& hidden, const Tensor& weight,
+                const Tensor& labels) {
+  if (hidden.dim() != 2 || weight.dim() != 2 || hidden.size(1) != weight.size(1)) {
+    fail(where, tensor_text(hidden) + " with head " + tensor_text(weight),
+         "[N, C] with head [V, C]");
+  }
+  if (labels.scalar_type() != at::kLong || labels.dim() != 1 || labels.size(0) != hidden.size(0)) {
+    fail(where, "labels " + tensor_text(labels),
+         "int64 [N=" + std::to_string(hidden.size(0)) + "]");
+  }
+  // On other devices the gather itself checks, without a wait for the device here.
+  if (labels.is_cpu() && labels.numel() > 0) {
+    const int64_t largest = labels.max().item<int64_t>();
+    if (largest >= weight.size(0)) {
+      fail(where, "label " + std::to_string(largest),
+           "below the vocabulary of " + std::to_string(weight.size(0)));
+    }
+  }
+}
+
+}  // namespace
 
 Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                  const HeadLossOptions& options) {
-  return reference::head_losses(hidden, head_weight, labels, options.z_loss).sum() * options.scale;
+  check_loss("head_loss", hidden, head_weight, labels);
+  const bool with_gradients =
+      at::GradMode::is_enabled() && (hidden.requires_grad() || head_weight.requires_grad());
+  return HeadLossFunction::apply(
+      hidden.contiguous(), head_weight, labels.contiguous(), options.scale, options.z_loss,
+      chunk_rows(hidden, head_weight.size(0), options.chunk_rows), with_gradients);
 }
 
 Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels) {
+  check_loss("head_losses", hidden, head_weight, labels);
   at::NoGradGuard no_grad;
-  return reference::head_losses(hidden, head_weight, labels, 0.0);
+  const Tensor w = converted_weight(head_weight, hidden.scalar_type());
+  const int64_t rows = chunk_rows(hidden, head_weight.size(0), 0);
+  Tensor losses = at::empty(
+      {hidden.size(0)}, hidden.options().dtype(reference::arithmetic_dtype(hidden.scalar_type())));
+  for (int64_t first = 0; first < hidden.size(0); first += rows) {
+    const int64_t count = std::min(rows, hidden.size(0) - first);
+    Tensor logits = product(hidden.narrow(0, first, count), w.t());
+    losses.narrow(0, first, count)
+        .copy_(
+            losses_in_place(logits, labels.narrow(0, first, count).contiguous(), 1.0, 0.0, false));
+  }
+  return losses;
 }
 
 }  // namespace rmkv::kernels

@@ -64,7 +64,7 @@ Tensor gru_cell(const Tensor& input, const Tensor& recurrent, const Tensor& hidd
   const Tensor reset = at::sigmoid(in[0] + rec[0]);
   const Tensor keep = at::sigmoid(in[1] + rec[1]);
   const Tensor candidate = at::tanh(in[2] + reset * rec[2]);
-  return candidate + keep * (hidden - candidate);
+  return keep * hidden + (1.0 - keep) * candidate;
 }
 
 std::pair<Tensor, Tensor> lstm_cell(const Tensor& gates, const Tensor& cell) {
@@ -77,13 +77,13 @@ Tensor minimal_cell(const Tensor& gates, const Tensor& hidden, bool bounded) {
   const auto parts = gates.to(hidden.scalar_type()).chunk(2, -1);
   const Tensor keep = at::sigmoid(parts[0]);
   const Tensor candidate = bounded ? at::tanh(parts[1]) : at::silu(parts[1]);
-  return candidate + keep * (hidden - candidate);
+  return keep * hidden + (1.0 - keep) * candidate;
 }
 
 Tensor ema_cell(const Tensor& keep, const Tensor& input, const Tensor& hidden) {
   const Tensor rate = at::sigmoid(keep.to(hidden.scalar_type()));
   const Tensor in = input.to(hidden.scalar_type());
-  return in + rate * (hidden - in);
+  return rate * hidden + (1.0 - rate) * in;
 }
 
 }  // namespace rmkv::kernels::reference

@@ -1,0 +1,118 @@
+// The head with its cross-entropy, and linear maps with their converted weights.
+#include <cmath>
+
+#include "core/kernels/linear.h"
+#include "core/kernels/loss.h"
+#include "core/kernels/reference.h"
+#include "tests/kernels/compare.h"
+
+namespace rmkv {
+namespace {
+
+Tensor some_labels(int64_t rows, int64_t vocabulary) {
+  auto generator = at::detail::createCPUGenerator(11);
+  Tensor labels =
+      at::randint(0, vocabulary, {rows}, generator, at::TensorOptions().dtype(at::kLong));
+  labels[1] = kernels::kIgnoredLabel;
+  labels[rows - 1] = vocabulary - 1;
+  return labels;
+}
+
+Operation loss(const Tensor& labels, kernels::HeadLossOptions options) {
+  return [=](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {kernels::head_loss(in[0], in[1], labels, options)};
+  };
+}
+
+}  // namespace
+
+TEST_CASE("the head loss of uniform logits is the log of the vocabulary", "[kernels]") {
+  const Tensor hidden = at::zeros({4, 8}), weight = random_tensor({10, 8}, 1).to(at::kFloat);
+  const Tensor labels = at::tensor({0L, 9L, -100L, 3L}, at::kLong);
+  CHECK(kernels::head_loss(hidden, weight, labels).item<double>() == Approx(3.0 * std::log(10.0)));
+  const Tensor rows = kernels::head_losses(hidden, weight, labels);
+  CHECK(rows[2].item<float>() == 0.0f);
+  CHECK(rows[0].item<double>() == Approx(std::log(10.0)));
+}
+
+TEST_CASE("head loss gradients are those of finite differences", "[kernels]") {
+  const Tensor hidden = random_tensor({5, 4}, 1), weight = random_tensor({7, 4}, 2);
+  for (const int64_t chunk : {2, 5}) {
+    check_finite_differences(loss(some_labels(5, 7), {0.25, 0.1, chunk}), {hidden, weight});
+  }
+}
+
+TEST_CASE("the chunked head loss equals the plain one", "[kernels]") {
+  for (const int64_t vocabulary : {5, 33, 512}) {
+    CAPTURE(vocabulary);
+    const Tensor hidden = random_tensor({70, 24}, 1),
+                 weight = random_tensor({vocabulary, 24}, 2, 0.3);
+    const Tensor labels = some_labels(70, vocabulary);
+    const kernels::HeadLossOptions options{1.0 / 69, 1e-3, 32};
+    const Tensor plain =
+        kernels::reference::head_losses(hidden, weight, labels, options.z_loss).sum() *
+        options.scale;
+    CHECK(kernels::head_loss(hidden, weight, labels, options).item<double>() ==
+          Approx(plain.item<double>()).epsilon(1e-12));
+    check_against_double(loss(labels, options), {hidden, weight}, {at::kFloat, at::kFloat}, 1e-5);
+    check_against_double(loss(labels, options), {hidden, weight}, {at::kBFloat16, at::kFloat},
+                         3e-2);
+    check_repeats(loss(labels, options), {hidden.to(at::kBFloat16), weight.to(at::kFloat)});
+    const Tensor rows = kernels::head_losses(hidden.to(at::kFloat), weight.to(at::kFloat), labels);
+    CHECK(at::allclose(rows.to(at::kDouble),
+                       kernels::reference::head_losses(hidden, weight, labels, 0.0), 1e-4, 1e-5));
+  }
+}
+
+TEST_CASE("the head loss scales its gradients by what follows it", "[kernels]") {
+  Tensor hidden = random_tensor({3, 4}, 1).requires_grad_(),
+         weight = random_tensor({6, 4}, 2).requires_grad_();
+  const Tensor labels = at::tensor({1, 2, 5}, at::kLong);
+  kernels::head_loss(hidden, weight, labels).backward();
+  const Tensor once = hidden.grad().clone();
+  hidden.mutable_grad() = Tensor();
+  (3.0 * kernels::head_loss(hidden, weight, labels)).backward();
+  CHECK(at::allclose(hidden.grad(), 3.0 * once, 1e-12, 1e-12));
+}
+
+TEST_CASE("the head loss refuses labels outside the vocabulary", "[kernels]") {
+  CHECK_THROWS_WITH(
+      kernels::head_loss(at::zeros({1, 2}), at::zeros({3, 2}), at::tensor({3}, at::kLong)),
+      Catch::Matchers::Contains("label 3"));
+}
+
+TEST_CASE("linear maps equal the reference in every dtype", "[kernels]") {
+  const Operation map = [](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {kernels::linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor())};
+  };
+  const Tensor x = random_tensor({2, 9, 12}, 1), w = random_tensor({20, 12}, 2),
+               b = random_tensor({20}, 3);
+  check_finite_differences(
+      map, {random_tensor({2, 3}, 4), random_tensor({4, 3}, 5), random_tensor({4}, 6)});
+  for (const std::vector<Tensor>& in : {std::vector<Tensor>{x, w}, std::vector<Tensor>{x, w, b}}) {
+    check_against_double(map, in, std::vector<at::ScalarType>(in.size(), at::kFloat), 1e-5);
+    check_against_double(map, in, {at::kBFloat16, at::kFloat, at::kFloat}, 2e-2);
+  }
+  CHECK_THROWS_WITH(kernels::linear(at::zeros({2, 3}), at::zeros({4, 5})),
+                    Catch::Matchers::Contains("weight"));
+}
+
+TEST_CASE("a converted weight follows its master", "[kernels]") {
+  Tensor master = at::ones({4, 4});
+  const Tensor first = kernels::converted_weight(master, at::kBFloat16);
+  CHECK(kernels::converted_weight(master, at::kBFloat16).data_ptr() == first.data_ptr());
+  master.mul_(2.0);
+  CHECK(kernels::converted_weight(master, at::kBFloat16)[0][0].item<float>() == 2.0f);
+  // Writing past LibTorch needs to be told.
+  master.data_ptr<float>()[0] = 5.0f;
+  kernels::forget_converted_weights();
+  CHECK(kernels::converted_weight(master, at::kBFloat16)[0][0].item<float>() == 5.0f);
+  // A write through the flat buffer of which the master is a view counts as a change of it.
+  Tensor flat = at::zeros({32});
+  Tensor view = flat.narrow(0, 16, 16).view({4, 4});
+  CHECK(kernels::converted_weight(view, at::kBFloat16)[0][0].item<float>() == 0.0f);
+  flat.add_(3.0);
+  CHECK(kernels::converted_weight(view, at::kBFloat16)[0][0].item<float>() == 3.0f);
+}
+
+}  // namespace rmkv
