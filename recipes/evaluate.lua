@@ -10,7 +10,7 @@ local opt = rmkv.options {
   checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
   data = { {}, "NAME or PATH to measure on", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
-  field = { "text", "field of .jsonl rows that holds the text" },
+  field = { "", "field of .jsonl rows that holds the text" },
   tokens = { 0, "stop after this many tokens; 0: all of it" },
   lanes = { 8, "documents read side by side" },
   memory = { true, "also measure what the memory is worth" },
@@ -23,13 +23,11 @@ local opt = rmkv.options {
 if #opt.data == 0 then error("--data is missing: name a file, a folder or a built-in source to measure on", 0) end
 
 local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
-local stream = rmkv.data.stream {
-  sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, seed = opt.seed,
-  segment_tokens = loaded.model:facts().segment_tokens, validation = { fraction = 1, use = "validation" },
+local stream = rmkv.data.evaluation {
+  sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
+  segment_tokens = loaded.model:facts().segment_tokens, max_tokens = opt.tokens,
 }
-local result = rmkv.train.evaluate(loaded.model, stream, {
-  max_tokens = opt.tokens, dtype = opt.dtype, memory = opt.memory,
-})
+local result = rmkv.train.evaluate(loaded.model, stream, { dtype = opt.dtype, memory = opt.memory })
 local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil
 
 if opt.json then

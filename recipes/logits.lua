@@ -36,9 +36,8 @@ local state = loaded.model:state(1)
 for first = 1, #ids, chunk do
   local piece = {}
   for i = first, math.min(first + chunk - 1, #ids) do piece[#piece + 1] = ids[i] end
-  local hidden = loaded.model:forward({ piece }, state, { dtype = opt.dtype })
-  local logits = loaded.model:logits(hidden):to_table()[1]
-  for _, row in ipairs(logits) do rows[#rows + 1] = row end
+  local logits = loaded.model:logits({ piece }, state, { dtype = opt.dtype })
+  for _, row in ipairs(logits:totable()[1]) do rows[#rows + 1] = row end
 end
 if not opt.all then rows = { rows[#rows] } end
 

@@ -19,7 +19,7 @@ local options = {
   set_model = { {}, "KEY=VALUE of the model's configuration, for example cell=lstm", repeated = true },
   data = { { "storyworld" }, "NAME or PATH, with *WEIGHT: built-in source, text file, folder, .jsonl, .lua", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
-  field = { "text", "field of .jsonl rows that holds the text" },
+  field = { "", "field of .jsonl rows that holds the text" },
   val = { "", "text file or folder to validate on; by default a held-out share of the data" },
   tokenizer = { "", "tokenizer.json to use; by default one is trained on the data" },
   vocabulary = { 2048, "entries of a trained tokenizer" },
@@ -60,15 +60,15 @@ end
 
 local function main(opt, live)
   local setup = require "lib.setup"
-  if opt.threads > 0 then rmkv.system.set_threads(opt.threads) end
+  if opt.threads > 0 then rmkv.system.threads(opt.threads) end
   local run = require("lib.run").open(opt, "pretrain")
   local data = setup.data(run)
   local model = setup.model(run, data.tokenizer)
   local adamw = rmkv.optim.adamw(model, {
     weight_decay = opt.weight_decay,
-    groups = { gate = { lr = 10, weight_decay = 0 }, vector = { weight_decay = 0 }, embedding = { weight_decay = 0 } },
+    groups = { gate = { lr_scale = 20 } },
   })
-  local trainer = rmkv.train.trainer(model, adamw, { lanes = opt.batch, seed = opt.seed })
+  local trainer = rmkv.train.trainer(model, adamw, { seed = opt.seed })
   setup.begin(run, model, data)
   run:track { model = model, optimizer = adamw, trainer = trainer, stream = data.train }
 
@@ -79,7 +79,7 @@ local function main(opt, live)
     local batch = data.train:next { segments = now.segments(p, step) }
     local lr, bptt = now.lr(p, step), now.bptt(p, step)
     local report = trainer:step(batch, { lr = lr, clip = opt.clip, bptt = bptt, dtype = opt.dtype, replay = opt.replay })
-    run:report(report, batch, { lr = lr, bptt = bptt })
+    run:report(report, { lr = lr, bptt = bptt })
     if run:due "eval" then setup.evaluate(run, model, data) end
     if run:due "sample" then setup.sample(run, model, data) end
     if run:due "save" then run:save() end

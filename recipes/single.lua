@@ -23,15 +23,11 @@ if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 local prompt = opt.prompt == "-" and io.read "*a" or opt.prompt
 if prompt == "" then prompt = "<start>" end
 local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
-local session = rmkv.session(loaded.model, loaded.tokenizer, {
-  sampler = { temperature = opt.temperature, top_p = opt.top_p, top_k = opt.top_k, min_p = opt.min_p,
-              repetition_penalty = opt.repetition_penalty },
-  seed = opt.seed, dtype = opt.dtype,
+local session = rmkv.sample.session(loaded.model, loaded.tokenizer, {
+  temperature = opt.temperature, top_p = opt.top_p, top_k = opt.top_k, min_p = opt.min_p,
+  repetition_penalty = opt.repetition_penalty, seed = opt.seed, dtype = opt.dtype,
 })
 session:feed(prompt)
-if opt.echo then io.write(prompt) end
-for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do
-  io.write(piece)
-  io.flush()
-end
-io.write "\n"
+if opt.echo then rmkv.system.write(prompt) end
+for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do rmkv.system.write(piece) end
+rmkv.system.write "\n"

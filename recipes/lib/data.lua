@@ -22,24 +22,22 @@ end
 ---@return {source: userdata, weight: number, name: string}
 function M.source(argument, opt)
   local path, weight = split_weight(argument)
-  local spec = { seed = opt.seed }
-  local lua_file = rmkv.root .. "/recipes/sources/" .. path .. ".lua"
-  if not path:find "[/.]" and rmkv.system.exists(lua_file) then
-    spec.kind, spec.path, spec.name = "lua", lua_file, path
+  local system = rmkv.system
+  local source
+  if not path:find "[/.]" and system.exists(("%s/recipes/sources/%s.lua"):format(rmkv.root, path)) then
+    source = rmkv.data.lua(path, { seed = opt.seed })
   else
     if opt.data_dir and opt.data_dir ~= "" and path:sub(1, 1) ~= "/" then path = opt.data_dir .. "/" .. path end
-    if not rmkv.system.exists(path) then
+    if not system.exists(path) then
       error(("--data %s: no such file or folder, and no built-in source of that name (built in: %s)"):format(
         path, table.concat(M.built_in_names(), ", ")), 0)
     end
-    spec.path = path
-    if rmkv.system.is_folder(path) then spec.kind = "folder"
-    elseif path:match "%.jsonl$" then spec.kind, spec.field = "jsonl", opt.field
-    elseif path:match "%.lua$" then spec.kind = "lua"
-    else spec.kind = "text" end
-    spec.name = path:gsub("/+$", ""):match "[^/]+$"
+    if path:match "%.lua$" then source = rmkv.data.lua(path, { seed = opt.seed })
+    elseif path:match "%.jsonl$" or path:match "%.ndjson$" then
+      source = rmkv.data.open(path, opt.field and opt.field ~= "" and { text = "{" .. opt.field .. "}" } or nil)
+    else source = rmkv.data.open(path) end
   end
-  return { source = rmkv.data.source(spec), weight = weight, name = spec.name }
+  return { source = source, weight = weight, name = source:name() }
 end
 
 ---Names of the sources that come with the program.
@@ -77,11 +75,11 @@ function M.train_tokenizer(sources, opt, say)
   local trainer = rmkv.tokenizer.trainer { vocab_size = opt.vocabulary, threads = math.max(1, opt.threads) }
   for _, entry in ipairs(sources) do
     -- Generated sources are endless; a few megabytes show every word they have.
-    local limit = entry.source.count and trainer_bytes or 4e6
+    local limit = entry.source:count() and trainer_bytes or 4e6
     trainer:add_source(entry.source, limit * entry.weight / total)
   end
   local tokenizer = trainer:train()
-  say(("tokenizer: trained %d entries in %.1f s"):format(tokenizer.vocab_size, rmkv.system.clock() - started))
+  say(("tokenizer: trained %d entries in %.1f s"):format(tokenizer:vocab_size(), rmkv.system.clock() - started))
   return tokenizer
 end
 

@@ -7,7 +7,7 @@ local M = {}
 local Progress = {}
 Progress.__index = Progress
 
----@param log table? text log (rmkv.log.text)
+---@param log string? path of the text log
 ---@return table
 function M.new(log)
   local terminal = rmkv.system.terminal().stdout
@@ -31,7 +31,7 @@ function Progress:say(text)
   clear(self)
   io.stdout:write(text, "\n")
   io.stdout:flush()
-  if self.log then self.log:write(text .. "\n") end
+  if self.log then rmkv.system.append_file(self.log, text .. "\n") end
 end
 
 ---Shows the current state of a long piece of work.
@@ -55,7 +55,7 @@ function Progress:show(text, final)
     return
   end
   if self.log and (final or now - (self.logged or -math.huge) >= self.plain_seconds) then
-    self.log:write(text .. "\n")
+    rmkv.system.append_file(self.log, text .. "\n")
     self.logged = now
   end
   self.last = now

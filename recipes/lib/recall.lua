@@ -18,14 +18,16 @@ function M.measure(model, tokenizer, o)
     for index = 1, count do
       local q = world.question(index, { distance = distance, seed = o.seed or 1 })
       local context = tokenizer:encode(q.context .. q.question)
-      local scores = rmkv.train.score(model, context, tokenizer, q.choices)
+      local choices = {}
+      for i, choice in ipairs(q.choices) do choices[i] = tokenizer:encode(choice) end
+      local scores = rmkv.train.score(model, context, choices)
       local best = 1
       for i = 2, #scores do
         if scores[i] > scores[best] then best = i end
       end
       if q.choices[best] == q.answer then correct = correct + 1 end
       chance = chance + 1 / #q.choices
-      tokens = tokens + (q.fact_offset and #tokenizer:encode((q.context .. q.question):sub(q.fact_offset)) or distance)
+      tokens = tokens + q.distance
     end
     local p = correct / count
     local error_margin = 1.96 * math.sqrt(math.max(p * (1 - p), 0.25 / count) / count)

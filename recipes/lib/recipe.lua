@@ -75,7 +75,7 @@ function M.run(definition)
     return
   end
   local opt = rmkv.options(definition.options)
-  local live = setmetatable({ path = arg and arg[0] or "?", opt = opt }, Live)
+  local live = setmetatable({ path = rmkv.recipe, opt = opt }, Live)
   if definition.plan then live.plan = checked_plan(definition, opt) end
   if opt.watch then live.modified = rmkv.system.modified(live.path) end
   return definition.main(opt, live)

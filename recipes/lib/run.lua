@@ -14,7 +14,7 @@ local M = {}
 local Run = {}
 Run.__index = Run
 
-local function project(path) return rmkv.system.project_folder() .. "/" .. path end
+local function project(path) return rmkv.root .. "/" .. path end
 
 -- Options that may differ between a run and its continuation without changing what is computed.
 local free_options = {
@@ -29,23 +29,25 @@ local free_options = {
 function M.open(opt, mode)
   local system = rmkv.system
   local run = setmetatable({ opt = opt, mode = mode, step = 0, tokens = 0, bytes = 0, tracked = {} }, Run)
-  run.folder = opt.out ~= "" and opt.out or project("checkpoints/" .. mode)
+  run.folder = opt.out ~= "" and system.absolute(opt.out) or project("checkpoints/" .. mode)
+  run.checkpoints = rmkv.checkpoint.run(run.folder)
   run.name = run.folder:gsub("/+$", ""):match "[^/]+$"
   run.progress = progress.new()
   local inside = run.folder:sub(1, #project "checkpoints/") == project "checkpoints/"
   run.log_folder = inside and project("logs/" .. run.name) or run.folder .. "/logs"
   run.resume_from = run:resume_decision()
   if not run.resume_from then run:move_aside() end
-  system.mkdir(run.folder)
-  system.mkdir(run.log_folder)
-  run.progress.log = rmkv.log.text(run.log_folder .. "/log.txt")
+  system.make_folders(run.folder)
+  system.make_folders(run.log_folder)
+  run.progress.log = run.log_folder .. "/log.txt"
   if run.resume_from then
     run.saved = rmkv.checkpoint.facts(run.resume_from)
     run.step, run.tokens, run.bytes = run.saved.step, run.saved.tokens, run.saved.bytes
     run.best_loss = run.saved.best_loss
   end
-  run.steps_log = rmkv.log.jsonl(run.log_folder .. "/steps.jsonl", { resume_step = run.step })
-  run.board = rmkv.log.tensorboard(run.log_folder, { resume_step = run.step })
+  local resume = { resume_step = run.resume_from and run.step or -1 }
+  run.steps_log = rmkv.log.jsonl(run.log_folder .. "/steps.jsonl", resume)
+  run.board = rmkv.log.tensorboard(run.log_folder, resume)
   return run
 end
 
@@ -54,8 +56,8 @@ function Run:say(text) self.progress:say(text) end
 
 -- The newest checkpoint that loads, or nil; damaged ones are named.
 local function newest(run)
-  local path, reasons = rmkv.checkpoint.latest(run.folder, run.mode)
-  for _, reason in ipairs(reasons or {}) do run:say("skipped a damaged checkpoint: " .. reason) end
+  local path, damaged = run.checkpoints:newest()
+  for _, reason in ipairs(damaged) do run:say("passed over a damaged checkpoint: " .. reason) end
   return path
 end
 
@@ -65,9 +67,9 @@ function Run:resume_decision()
   local choice = self.opt.resume
   if choice == "none" then return nil end
   if choice ~= "ask" and choice ~= "latest" then
-    local ok, reason = rmkv.checkpoint.verify(choice)
-    if not ok then error("--resume " .. choice .. ": " .. reason, 0) end
-    return choice
+    local reason = rmkv.checkpoint.damage(choice)
+    if reason then error("--resume " .. choice .. ": " .. reason, 0) end
+    return rmkv.system.absolute(choice)
   end
   local path = rmkv.system.exists(self.folder) and newest(self) or nil
   if not path then
@@ -76,12 +78,12 @@ function Run:resume_decision()
     end
     return nil
   end
-  if choice == "ask" and rmkv.system.is_terminal "stdin" and rmkv.system.is_terminal "stdout" then
+  if choice == "ask" and rmkv.system.terminal().stdin and rmkv.system.terminal().stdout then
     local facts = rmkv.checkpoint.facts(path)
-    io.stdout:write(("%s holds a checkpoint at step %d (%s tokens).\nResume it? [Y]es, [n]ew run (the old one is kept aside), [q]uit: ")
-      :format(self.folder, facts.step, progress.short(facts.tokens)))
-    io.stdout:flush()
-    local answer = (io.read "*l" or "q"):lower():sub(1, 1)
+    local question = "%s holds a checkpoint at step %d (%s tokens).\n" ..
+                     "Resume it? [Y]es, [n]ew run (the old one is kept aside), [q]uit: "
+    local answer = rmkv.system.read_line(question:format(self.folder, facts.step, progress.short(facts.tokens)))
+    answer = (answer or "q"):lower():sub(1, 1)
     if answer == "q" then os.exit(0) end
     if answer == "n" then return nil end
   end
@@ -104,15 +106,16 @@ end
 ---@param facts table what belongs to the run beside its options: model, data manifest, tokenizer
 function Run:begin(facts)
   local path = self.folder .. "/run.toml"
-  local options = rmkv.option_values(self.opt)
+  local options = {}
+  for name, value in pairs(self.opt) do options[name] = value end
   local description = {
     options = options, mode = self.mode, version = rmkv.version, build = rmkv.build(),
     model = facts.model, data = facts.data, tokenizer = facts.tokenizer,
   }
   if self.resume_from then
-    local old = rmkv.toml.decode(rmkv.system.read(path))
+    local old = rmkv.system.exists(path) and rmkv.toml.read(path).options or options
     for name, value in pairs(options) do
-      local before = old.options[name]
+      local before = old[name]
       if not free_options[name] and rmkv.json.encode(before) ~= rmkv.json.encode(value) then
         self:note("option_changed", { option = name, before = before, after = value },
                   ("option --%s changed from %s to %s"):format(name, rmkv.json.encode(before), rmkv.json.encode(value)))
@@ -121,9 +124,10 @@ function Run:begin(facts)
     self:note("resume", { checkpoint = self.resume_from },
               ("resumed from %s at step %d"):format(self.resume_from, self.step))
   end
-  rmkv.system.write(path, rmkv.toml.encode(description))
-  local recipe = arg and arg[0] and rmkv.system.exists(arg[0]) and rmkv.system.read(arg[0])
-  if recipe then rmkv.system.write(self.folder .. "/recipe.lua", recipe) end
+  rmkv.toml.write(path, description)
+  if rmkv.system.exists(rmkv.recipe) then
+    rmkv.system.write_file(self.folder .. "/recipe.lua", rmkv.system.read_file(rmkv.recipe))
+  end
 end
 
 ---An event of the run: a line in journal.jsonl and, with `text`, on the terminal.
@@ -133,7 +137,7 @@ end
 function Run:note(event, fields, text)
   local line = { event = event, step = self.step, time = rmkv.system.timestamp() }
   for key, value in pairs(fields) do line[key] = value end
-  rmkv.system.append(self.folder .. "/journal.jsonl", rmkv.json.encode(line) .. "\n")
+  rmkv.system.append_file(self.folder .. "/journal.jsonl", rmkv.json.encode(line) .. "\n")
   if text then self:say(text) end
 end
 
@@ -167,7 +171,7 @@ end
 ---@return fun(): integer?
 function Run:steps(total, live)
   self.total = total
-  self.started, self.start_step, self.start_tokens = rmkv.system.seconds(), self.step, self.tokens
+  self.started, self.start_step, self.start_tokens = rmkv.system.clock(), self.step, self.tokens
   return function()
     local stop = rmkv.stop_requested()
     if stop then return self:stop(stop) end
@@ -182,10 +186,10 @@ end
 function Run:stop(reason)
   self.stopped = reason
   local save = true
-  if reason == "interrupt" and rmkv.system.is_terminal "stdin" then
-    io.stdout:write(("\ninterrupted after step %d. Save a checkpoint? [Y/n] "):format(self.step))
-    io.stdout:flush()
-    save = not (io.read "*l" or "y"):lower():match "^n"
+  if reason == "interrupt" and rmkv.system.terminal().stdin then
+    rmkv.clear_stop()
+    local answer = rmkv.system.read_line(("\ninterrupted after step %d. Save a checkpoint? [Y/n] "):format(self.step))
+    save = not (answer or "y"):lower():match "^n"
   end
   if save and self.step > 0 then self:say("saved " .. self:save()) end
   return nil
@@ -196,31 +200,31 @@ function Run:fraction() return (self.step - 1) / self.total end
 
 ---Records a finished step.  Reads the loss (and so waits for the device) only when a line is due.
 ---@param report userdata rmkv.train.trainer():step()
----@param batch userdata
 ---@param facts table? further figures for the log line: lr, bptt …
-function Run:report(report, batch, facts)
-  self.tokens = self.tokens + batch.token_count
-  self.bytes = self.bytes + batch.byte_count
+function Run:report(report, facts)
+  local counts = report:facts()
+  self.tokens = self.tokens + counts.tokens
+  self.bytes = self.bytes + counts.bytes
   if not (self:due("log") or self.step == self.total) then return end
-  local loss = report.loss
+  local loss = report:loss()
   local line = {
-    step = self.step, tokens = self.tokens, loss = loss, gradient_norm = report.gradient_norm,
-    bits_per_byte = loss * batch.label_count / batch.byte_count / math.log(2), skipped = report.skipped,
+    tokens = self.tokens, loss = loss, gradient_norm = report:gradient_norm(), skipped = report:skipped(),
+    bits_per_byte = loss * counts.labels / math.max(1, counts.bytes) / math.log(2),
   }
   for key, value in pairs(facts or {}) do line[key] = value end
-  self.steps_log:write(line)
   self.board:scalar("train/loss", self.step, loss)
   self.board:scalar("train/bits_per_byte", self.step, line.bits_per_byte)
   self.board:scalar("train/gradient_norm", self.step, line.gradient_norm)
   for key, value in pairs(facts or {}) do self.board:scalar("train/" .. key, self.step, value) end
   self.smooth = self.smooth and 0.9 * self.smooth + 0.1 * line.bits_per_byte or line.bits_per_byte
-  local elapsed = rmkv.system.seconds() - self.started
+  local elapsed = rmkv.system.clock() - self.started
   local rate = (self.tokens - self.start_tokens) / elapsed
   local left = elapsed / (self.step - self.start_step) * (self.total - self.step)
   self.rate = rate
+  self.steps_log:write(self.step, line, { seconds = elapsed, tokens_per_second = rate })
   self.progress:show(("step %d/%d  loss %.3f  %.3f bits/byte  %s tok/s  %s left  %s"):format(
     self.step, self.total, loss, self.smooth, progress.short(rate), progress.duration(left),
-    progress.bytes(rmkv.system.memory().resident)), self.step == self.total)
+    progress.bytes(rmkv.system.memory().resident_bytes)), self.step == self.total)
 end
 
 ---True when `what` is due at this step: every `<what>_every` steps (0: never).
@@ -239,28 +243,20 @@ function Run:evaluated(evaluation)
   for name, entry in pairs(evaluation.memory or {}) do
     self.board:scalar("memory/" .. name, self.step, entry.difference)
   end
-  self.is_best = not self.best_loss or evaluation.loss < self.best_loss
-  if self.is_best then self.best_loss = evaluation.loss end
+  self.last_loss = evaluation.loss
+  self.best_loss = math.min(self.best_loss or math.huge, evaluation.loss)
 end
 
 ---Saves a checkpoint and drops old ones.  Returns its path.
 ---@param final boolean?
 function Run:save(final)
   local parts = self.tracked
-  local name = final and ("rmkv_%s_final"):format(self.mode) or ("rmkv_%s_step_%d"):format(self.mode, self.step)
-  local path = self.folder .. "/" .. name
-  self.steps_log:flush()
   self.board:flush()
-  rmkv.checkpoint.save(path, {
-    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer,
-    tokenizer = self.folder .. "/tokenizer.json",
-    cursor = { stream = parts.stream:cursor() },
+  return self.checkpoints:save {
+    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer, stream = parts.stream,
     facts = { step = self.step, tokens = self.tokens, bytes = self.bytes, mode = self.mode, best_loss = self.best_loss },
-  })
-  rmkv.checkpoint.point(self.folder, "latest", name)
-  if self.is_best then rmkv.checkpoint.point(self.folder, "best", name) end
-  rmkv.checkpoint.rotate(self.folder, { mode = self.mode, keep_last = self.opt.keep })
-  return path
+    options = { keep_last = self.opt.keep, final = final or false, loss = self.last_loss },
+  }
 end
 
 ---Ends the run: the final checkpoint, unless it was stopped before its end.  Returns its path or nil.

@@ -39,23 +39,21 @@ function M.data(run)
                                     function(text) run:say(text) end)
   end)
   local segment_tokens = model_config(opt).segment_tokens
-  local common = { tokenizer = tokenizer, segment_tokens = segment_tokens, seed = opt.seed }
-  local function stream(extra)
-    local spec = {}
-    for key, value in pairs(common) do spec[key] = value end
-    for key, value in pairs(extra) do spec[key] = value end
-    return rmkv.data.stream(spec)
-  end
   local separate = opt.val ~= "" and data_lib.sources({ opt.val }, opt)
   local share = separate and 0 or 0.02
   return {
     tokenizer = tokenizer, segment_tokens = segment_tokens, separate = separate and true,
     default = opt.data[1] == "storyworld",
-    train = stream { sources = sources, lanes = opt.batch, validation = { fraction = share, use = "train" } },
-    -- A fresh pass over the same validation text each time it is called.
-    validation = function()
-      return stream { sources = separate or sources, lanes = 8,
-                      validation = { fraction = separate and 1 or share, use = "validation" } }
+    train = rmkv.data.stream {
+      sources = sources, tokenizer = tokenizer, segment_tokens = segment_tokens, lanes = opt.batch, seed = opt.seed,
+      validation_share = share,
+    },
+    -- A pass over the same validation text each time it is called.
+    validation = function(tokens)
+      return rmkv.data.evaluation {
+        sources = separate or sources, tokenizer = tokenizer, segment_tokens = segment_tokens, lanes = 8,
+        split = separate and "all" or "validation", validation_share = share, max_tokens = tokens,
+      }
     end,
   }
 end
@@ -64,16 +62,16 @@ end
 function M.model(run, tokenizer)
   local opt = run.opt
   local config = run.resume_from and rmkv.checkpoint.config(run.resume_from) or model_config(opt)
-  config.vocabulary = tokenizer.vocab_size
-  return rmkv.model.create { config = config, seed = opt.seed, device = opt.device }
+  config.vocabulary = tokenizer:vocab_size()
+  return rmkv.model.create(config, { seed = opt.seed, device = opt.device })
 end
 
 ---Writes run.toml and says what is about to be trained.
 function M.begin(run, model, data)
   local config = model:config()
-  run:begin { model = config, data = data.train:manifest(), tokenizer = data.tokenizer.fingerprint }
+  run:begin { model = config, data = data.train:manifest(), tokenizer = data.tokenizer:fingerprint() }
   run:say(("rmkv %s  %s  %s parameters  vocabulary %d  segment %d tokens  %s  %d threads  seed %d"):format(
-    rmkv.version, model:facts().architecture, progress.short(model.parameter_count), data.tokenizer.vocab_size,
+    rmkv.version, model:facts().architecture, progress.short(model:facts().parameters), data.tokenizer:vocab_size(),
     data.segment_tokens, run.opt.dtype, rmkv.system.threads(), run.opt.seed))
   if config.commit == "published" then
     run:say("warning: commit = \"published\" lets tokens see the future of their segment; its loss means nothing")
@@ -83,8 +81,8 @@ end
 
 ---Measures the model on the validation text: bits per byte and what its memory is worth.
 function M.evaluate(run, model, data, tokens)
-  local e = rmkv.train.evaluate(model, data.validation(), {
-    max_tokens = tokens or run.opt.eval_tokens, dtype = run.opt.dtype, memory = true,
+  local e = rmkv.train.evaluate(model, data.validation(tokens or run.opt.eval_tokens), {
+    dtype = run.opt.dtype, memory = true,
   })
   run:evaluated(e)
   run:say(("step %d  "):format(run.step) .. report.line(e))
@@ -95,7 +93,7 @@ end
 function M.sample(run, model, data)
   local opt = run.opt
   local prompt = opt.prompt ~= "" and opt.prompt or data.default and "<start>" or "The "
-  local session = rmkv.session(model, data.tokenizer, { sampler = { temperature = 0.7, top_p = 0.95 }, seed = opt.seed })
+  local session = rmkv.sample.session(model, data.tokenizer, { temperature = 0.7, top_p = 0.95, seed = opt.seed })
   session:feed(prompt)
   local text = session:generate { tokens = 120, stop = { "<end>" } }
   if opt.prompt == "" and data.default then prompt = "" end
@@ -119,7 +117,7 @@ function M.finish(run, model, data)
     run:say(recall.text(rows))
   end
   M.sample(run, model, data)
-  run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.seconds() - run.started), path))
+  run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
   run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path .. " --prompt \"<start>\"\n" ..
           "       scripts/rmkv recipes/chat.lua --checkpoint " .. path)
 end
