@@ -71,7 +71,9 @@ Session::Session(LanguageModelPtr model, TokenizerPtr tokenizer, SamplerOptions 
 
 void Session::feed(std::string_view text, bool parse_special) {
   if (!tokenizer_) fail("session.feed", "text", "token ids: this session has no tokenizer");
+  if (text.empty()) return;
   if (parse_special != moment_.text_special) end_text();
+  look_.reset();
   moment_.text_special = parse_special;
   moment_.text += text;
 }
@@ -97,6 +99,7 @@ void Session::end_text() {
 }
 
 void Session::take(std::span<const int32_t> ids) {
+  look_.reset();
   for (int32_t id : ids) sampler_.accept(id);
   moment_.waiting.insert(moment_.waiting.end(), ids.begin(), ids.end());
   moment_.total += static_cast<int64_t>(ids.size());
@@ -131,23 +134,24 @@ void Session::run_block(Moment& moment, int64_t count) const {
   at::NoGradGuard no_grad;
   const int64_t segment = model_->facts().segment_tokens;
   const auto end = moment.waiting.begin() + count;
-  // A model that takes whole segments only (commit = "published") reads its open segment anew with
-  // every token.
-  const bool again = !model_->facts().any_split && !moment.open.empty();
-  std::vector<int64_t> ids;
-  if (again) ids.assign(moment.open.begin(), moment.open.end());
-  ids.insert(ids.end(), moment.waiting.begin(), end);
-  const int64_t rows = static_cast<int64_t>(ids.size());
-  Tensor tokens = at::empty({1, rows}, at::kLong);
-  std::copy(ids.begin(), ids.end(), tokens.mutable_data_ptr<int64_t>());
+  Tensor tokens = at::empty({1, count}, at::kLong);
+  std::copy(moment.waiting.begin(), end, tokens.mutable_data_ptr<int64_t>());
   ForwardOptions options;
   options.compute_dtype = compute_dtype_;
-  // A failure or an interruption inside leaves the moment as it was.
-  State next = again ? moment.segment_start : moment.state;
-  Tensor hidden = model_->forward(tokens.to(model_->parameters().device()), next, options);
-  moment.last_hidden = hidden.select(1, rows - 1).clone();
+  // Moved, not copied: the model writes its caches in place only when nobody else holds them.
+  State state = std::move(moment.state);
+  try {
+    Tensor hidden = model_->forward(tokens.to(model_->parameters().device()), state, options);
+    moment.last_hidden = hidden.select(1, count - 1).clone();  // [1, C], not the whole block
+  } catch (...) {
+    // A half-advanced state is of no use: the open segment is computed again when it is needed.
+    moment.state = moment.segment_start;
+    moment.waiting.insert(moment.waiting.begin(), moment.open.begin(), moment.open.end());
+    moment.open.clear();
+    throw;
+  }
   moment.logits = Tensor();
-  moment.state = std::move(next);
+  moment.state = std::move(state);
   moment.open.insert(moment.open.end(), moment.waiting.begin(), end);
   moment.waiting.erase(moment.waiting.begin(), end);
   if (segment == 0 || static_cast<int64_t>(moment.open.size()) % segment == 0) {
@@ -156,23 +160,48 @@ void Session::run_block(Moment& moment, int64_t count) const {
   }
 }
 
-void Session::compute_logits(Moment& moment) const {
-  advance(moment, true);
-  if (moment.logits.defined()) return;
+const Session::Moment& Session::looked() const {
+  if (moment_.text.empty() && moment_.waiting.empty()) return moment_;
+  if (!look_) {
+    auto look = std::make_shared<Look>(Look{{}, moment_});
+    if (!moment_.text.empty()) {
+      EncodeOptions options{.parse_special = moment_.text_special};
+      tokenizer_->encode_to(moment_.text, options, look->text_ids);
+      look->moment.text.clear();
+      auto& waiting = look->moment.waiting;
+      waiting.insert(waiting.end(), look->text_ids.begin(), look->text_ids.end());
+      look->moment.total += static_cast<int64_t>(look->text_ids.size());
+    }
+    advance(look->moment, true);
+    look_ = std::move(look);
+  }
+  return look_->moment;
+}
+
+void Session::settle() {
+  if (look_) {
+    const std::shared_ptr<const Look> look = std::move(look_);
+    for (int32_t id : look->text_ids) sampler_.accept(id);
+    moment_ = look->moment;
+  } else {
+    end_text();
+    advance(moment_, true);
+  }
+}
+
+Tensor Session::logits_of(const Moment& moment) const {
+  if (moment.logits.defined()) return moment.logits;
   if (!moment.last_hidden.defined()) {
     fail_because("session", "nothing was fed yet, so there is nothing to go on from",
                  "feed a prompt, or the token that begins a document");
   }
   at::NoGradGuard no_grad;
-  moment.logits =
-      model_->logits(moment.last_hidden).to(at::kCPU, at::kFloat).reshape({-1}).contiguous();
+  Tensor logits = model_->logits(moment.last_hidden).to(at::kCPU, at::kFloat);
+  return logits.reshape({-1}).contiguous();
 }
 
 Tensor Session::logits() const {
-  Session copy = *this;  // looking changes nothing: blocks stay where they would have been cut
-  copy.end_text();
-  copy.compute_logits(copy.moment_);
-  return copy.moment_.logits.clone();
+  return logits_of(looked()).clone();
 }
 
 // --- writing ---
@@ -199,8 +228,8 @@ std::optional<int32_t> Session::next_token() {
     finish_ = FinishReason::kBudget;
     return std::nullopt;
   }
-  end_text();
-  compute_logits(moment_);
+  settle();
+  moment_.logits = logits_of(moment_);
   std::span<const float> logits(moment_.logits.const_data_ptr<float>(),
                                 static_cast<size_t>(moment_.logits.numel()));
   std::span<const int64_t> not_yet;
@@ -239,11 +268,6 @@ std::string Session::generate(GenerateOptions options) {
 
 // --- memory ---
 
-void Session::settle() {
-  end_text();
-  advance(moment_, true);
-}
-
 void Session::flush() {
   settle();
   at::NoGradGuard no_grad;
@@ -255,9 +279,7 @@ void Session::flush() {
 }
 
 State Session::state() const {
-  Session copy = *this;
-  copy.settle();
-  return copy.moment_.state;
+  return looked().state;
 }
 
 std::vector<std::string> Session::memory_names() const {
@@ -273,7 +295,7 @@ void Session::check_memory(const std::string& memory) const {
 
 Tensor Session::read_slot(const std::string& memory, int64_t slot) const {
   check_memory(memory);
-  Tensor value = state().get(memory);
+  const Tensor value = looked().state.get(memory);
   check_slot(value, slot);
   return value.select(1, slot).squeeze(0).clone();
 }
@@ -307,6 +329,7 @@ void Session::write_memory(const std::string& memory, const Tensor& value) {
 void Session::replace_memory(const std::string& memory, const Tensor& value) {
   // The edit counts from now on, and what was already read in the open segment stays: a small save,
   // which computes the open segment again, therefore starts from the edited memory too.
+  look_.reset();
   moment_.state.set(memory, value);
   if (moment_.segment_start.has(memory)) moment_.segment_start.set(memory, value);
 }
@@ -329,6 +352,7 @@ void Session::mark() {
 
 bool Session::undo() {
   if (marks_.empty()) return false;
+  look_.reset();
   moment_ = std::move(marks_.back().first);
   sampler_.restore(marks_.back().second);
   marks_.pop_back();

@@ -32,11 +32,11 @@ using LanguageModelPtr = std::shared_ptr<LanguageModel>;
 
 // When a generation ends, and what is shown of it.
 struct GenerateOptions {
-  int64_t max_tokens = 256;          // 0 generates nothing, -1 knows no limit
-  int64_t min_tokens = 0;            // stop tokens are banned before
-  std::vector<int64_t> stop_tokens;  // the token enters the text, its piece is not shown
-  std::vector<std::string>
-      stop_strings;  // cut out of what is shown; the tokens that made it stay in the session
+  int64_t max_tokens = 256;               // 0 generates nothing, -1 knows no limit
+  int64_t min_tokens = 0;                 // stop tokens are banned before
+  std::vector<int64_t> stop_tokens = {};  // the token enters the text, its piece is not shown
+  std::vector<std::string> stop_strings =
+      {};  // cut out of what is shown; the tokens that made it stay in the session
   bool show_special = false;  // show special tokens (<think> ...) as text
 };
 
@@ -104,7 +104,9 @@ class Session {
   size_t marks() const { return marks_.size(); }
 
   // --- facts ---
-  int64_t total_tokens() const { return moment_.total; }  // fed and sampled
+  int64_t total_tokens() const {
+    return moment_.total;
+  }  // fed (ids, ended texts) and sampled; waiting text not yet
   LanguageModel& model() { return *model_; }
   const TokenizerPtr& tokenizer() const { return tokenizer_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
@@ -132,16 +134,25 @@ class Session {
   // Computes waiting tokens: whole blocks only, or all of them.
   void advance(Moment& moment, bool all) const;
   void run_block(Moment& moment, int64_t count) const;
-  void compute_logits(Moment& moment) const;
+  Tensor logits_of(const Moment& moment) const;
+  // Computes everything that waits, in this session or on a copy kept until the session goes on.
   void settle();
+  const Moment& looked() const;
   void check_memory(const std::string& memory) const;
   void check_slot(const Tensor& memory, int64_t slot) const;
   void replace_memory(const std::string& memory, const Tensor& value);
+
+  // What a look at unfinished work has computed; the same bits as when the session computes it.
+  struct Look {
+    std::vector<int32_t> text_ids;
+    Moment moment;
+  };
 
   LanguageModelPtr model_;
   TokenizerPtr tokenizer_;
   at::ScalarType compute_dtype_;
   Moment moment_;
+  mutable std::shared_ptr<const Look> look_;  // valid until something is fed or edited
   Sampler sampler_;
   std::vector<std::pair<Moment, Sampler::Progress>> marks_;
 
