@@ -7,8 +7,8 @@
 namespace rmkv {
 
 double student_quantile(int64_t freedom) {
-  constexpr double kSmall[] = {12.7062, 4.3027};  // the expansion fails for 1 and 2
-  if (freedom <= 2) return kSmall[freedom - 1];
+  constexpr double kSmall[] = {12.7062, 4.3027, 3.1824, 2.7764};  // where the expansion fails
+  if (freedom <= 4) return kSmall[freedom - 1];
   constexpr double z = 1.959963984540054;
   double n = static_cast<double>(freedom);
   double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;

@@ -108,8 +108,8 @@ TEST_CASE("truncation is exact: nothing flows to segments before the window") {
   Batch batch = toy_batch(5, 1, 2, {{0, 0}});
   // Token 6 appears in the first segment only, labels in the second only, and never as a candidate
   // of weight: what reaches its embedding through memory is all there is besides the softmax.
-  batch.tokens = at::tensor({6, 6, 6, 6, 1, 2, 3, 1}).view({1, 8});
-  batch.labels = at::tensor({-100, -100, -100, -100, 2, 3, 1, 1}).view({1, 8});
+  batch.tokens = at::tensor({6, 6, 6, 6, 1, 2, 3, 1}, at::kLong).view({1, 8});
+  batch.labels = at::tensor({-100, -100, -100, -100, 2, 3, 1, 1}, at::kLong).view({1, 8});
   batch.label_count = 4;
   auto start_gradient = [&](int64_t bptt) {
     bench.trainer.step(batch, still(bptt));

@@ -22,8 +22,8 @@ inline Batch toy_batch(uint64_t seed, int64_t lanes, int64_t segments,
   for (int64_t i = 0; i < text.numel(); ++i) {
     text.data_ptr<int64_t>()[i] = static_cast<int64_t>(random.below(ToyModel::kVocabulary));
   }
-  batch.tokens = text.narrow(1, 0, width).contiguous();
-  batch.labels = text.narrow(1, 1, width).contiguous();
+  batch.tokens = text.narrow(1, 0, width).clone();
+  batch.labels = text.narrow(1, 1, width).clone();
   for (int64_t i = 0; i < batch.labels.numel(); i += 5)
     batch.labels.data_ptr<int64_t>()[i] = kIgnoreLabel;
   batch.resets = at::zeros({lanes, segments}, at::kBool);
