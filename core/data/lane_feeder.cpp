@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/base/cancel.h"
-#include "core/tensor/torch.h"
+#include "core/data/batch_writer.h"
 
 namespace rmkv {
 
@@ -61,71 +61,6 @@ const List& cursor_list(const Table& table, std::string_view key, size_t size) {
 }
 
 }  // namespace
-
-// Raw rows of a batch under construction.
-class LaneFeeder::Rows {
- public:
-  Rows(const StreamVocabulary& vocabulary, int64_t lanes, int64_t segments, int64_t segment_tokens)
-      : vocabulary_(vocabulary), segments_(segments), segment_tokens_(segment_tokens) {
-    auto longs = at::TensorOptions().dtype(at::kLong);
-    batch_.lanes = lanes;
-    batch_.segments = segments;
-    batch_.segment_tokens = segment_tokens;
-    batch_.tokens = at::full({lanes, segments * segment_tokens}, vocabulary.pad, longs);
-    batch_.labels = at::full({lanes, segments * segment_tokens}, kIgnoreLabel, longs);
-    batch_.valid = at::zeros({lanes, segments * segment_tokens}, at::kBool);
-    batch_.resets = at::zeros({lanes, segments}, at::kBool);
-    batch_.sources = at::full({lanes, segments}, -1, longs);
-    batch_.bytes = at::zeros({lanes, segments}, longs);
-    tokens_ = batch_.tokens.data_ptr<int64_t>();
-    labels_ = batch_.labels.data_ptr<int64_t>();
-    valid_ = batch_.valid.data_ptr<bool>();
-    resets_ = batch_.resets.data_ptr<bool>();
-    sources_ = batch_.sources.data_ptr<int64_t>();
-    bytes_ = batch_.bytes.data_ptr<int64_t>();
-  }
-
-  // Writes tokens [offset, offset + T) of a text into one segment; returns how many there were.
-  int64_t write(int64_t lane, int64_t segment, int64_t source, const EncodedDocument& encoded,
-                int64_t offset) {
-    int64_t size = static_cast<int64_t>(encoded.tokens.size());
-    int64_t count = std::min(segment_tokens_, size - offset);
-    int64_t cell = lane * segments_ + segment, row = cell * segment_tokens_;
-    const int32_t* from = encoded.tokens.data() + offset;
-    // The label of a token is the one behind it, also across the end of the segment.
-    int64_t labelled = std::min(count, size - offset - 1);
-    int64_t bytes = 0, labels = 0;
-    for (int64_t i = 0; i < count; ++i) tokens_[row + i] = from[i];
-    for (int64_t i = 0; i < labelled; ++i) {
-      if (!encoded.untrained.empty() && encoded.untrained[static_cast<size_t>(offset + i + 1)])
-        continue;
-      labels_[row + i] = from[i + 1];
-      bytes += vocabulary_.byte_counts[static_cast<size_t>(from[i + 1])];
-      ++labels;
-    }
-    std::fill(valid_ + row, valid_ + row + count, true);
-    resets_[cell] = offset == 0;
-    sources_[cell] = source;
-    bytes_[cell] = bytes;
-    batch_.token_count += count;
-    batch_.label_count += labels;
-    batch_.byte_count += bytes;
-    return count;
-  }
-
-  Batch finish() {
-    if (batch_.token_count == batch_.valid.numel()) batch_.valid = Tensor();
-    return std::move(batch_);
-  }
-  const Batch& batch() const { return batch_; }
-
- private:
-  const StreamVocabulary& vocabulary_;
-  int64_t segments_, segment_tokens_;
-  Batch batch_;
-  int64_t *tokens_, *labels_, *sources_, *bytes_;
-  bool *valid_, *resets_;
-};
 
 LaneFeeder::LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer,
                        FeederOptions options)
@@ -239,7 +174,7 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
   }
   Snapshot before = snapshot();
   try {
-    Rows rows(vocabulary_, options_.lanes, segments, segment_tokens);
+    BatchWriter writer(vocabulary_, options_.lanes, segments, segment_tokens);
     // Segment by segment over the lanes, as training reads them: the mixer then sees tokens in the
     // order in which they are served.
     for (int64_t s = 0; s < segments; ++s) {
@@ -247,20 +182,20 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
       for (int64_t b = 0; b < options_.lanes; ++b) {
         Lane& lane = lanes_[static_cast<size_t>(b)];
         if (lane.source < 0 && !refill(lane)) continue;
-        int64_t count = rows.write(b, s, lane.source, lane.text->encoded, lane.offset);
+        int64_t count = writer.write(b, s, lane.source, lane.text->encoded, lane.offset);
         mixer_.add(static_cast<size_t>(lane.source), count);
         counts_[static_cast<size_t>(lane.source)].served_tokens += count;
         lane.offset += count;
         if (lane.offset == static_cast<int64_t>(lane.text->encoded.tokens.size())) lane = Lane();
       }
     }
-    const Batch& filled = rows.batch();
+    const Batch& filled = writer.batch();
     if (filled.token_count == 0) return false;
     totals_.tokens += filled.token_count;
     totals_.labels += filled.label_count;
     totals_.bytes += filled.byte_count;
-    totals_.padding_tokens += filled.tokens.numel() - filled.token_count;
-    batch = rows.finish();
+    totals_.padding_tokens += filled.lanes * segments * segment_tokens - filled.token_count;
+    batch = writer.finish();
   } catch (...) {
     restore(before);
     throw;

@@ -77,7 +77,6 @@ class LaneFeeder {
     size_t reason_count;
   };
 
-  class Rows;
   bool refill(Lane& lane);
   // Joins documents from `read` up to pack_tokens; null at the end of a pass.
   std::shared_ptr<LaneText> join(const std::function<ReadDocument()>& read, SourceCounts* counts);

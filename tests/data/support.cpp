@@ -1,8 +1,6 @@
 // Helpers of the data tests.
 #include "tests/data/support.h"
 
-#include <stdlib.h>
-
 #include <filesystem>
 
 #include "core/base/file.h"
@@ -12,22 +10,12 @@
 
 namespace rmkv::test {
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "rmkv-data-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw Error("no temporary folder: " + pattern);
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TemporaryFolder::write(const std::string& name, const std::string& content) const {
-  std::filesystem::path path = std::filesystem::path(path_) / name;
-  make_folders(path.parent_path().string());
-  write_file_atomic(path.string(), content);
-  return path.string();
+std::string write(const TemporaryFolder& folder, const std::string& name,
+                  const std::string& content) {
+  std::string path = folder / name;
+  make_folders(std::filesystem::path(path).parent_path().string());
+  write_file_atomic(path, content);
+  return path;
 }
 
 std::vector<std::string> random_texts(const std::string& name, size_t count, size_t low,

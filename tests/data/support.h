@@ -1,4 +1,4 @@
-// What the data tests share: folders that vanish, random texts, and a slow stream written
+// What the data tests share: files, random texts, and a slow stream written
 // differently.
 #pragma once
 
@@ -9,24 +9,14 @@
 #include "core/data/batch.h"
 #include "core/data/list_source.h"
 #include "core/data/stream.h"
+#include "tests/temporary_folder.h"
 #include "tokenizer/tokenizer.h"
 
 namespace rmkv::test {
 
-// A folder of its own, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-  // Writes a file, with its folders, and returns its path.
-  std::string write(const std::string& name, const std::string& content) const;
-
- private:
-  std::string path_;
-};
+// Writes a file, with its folders, below `folder` and returns its path.
+std::string write(const TemporaryFolder& folder, const std::string& name,
+                  const std::string& content);
 
 // `count` texts of low..high letters; text i of name "x" begins "x<i>:".
 std::vector<std::string> random_texts(const std::string& name, size_t count, size_t low,

@@ -38,7 +38,7 @@ TEST_CASE("pieces of a text put together are the text, whatever its bytes") {
     const std::string parts[] = {
         "word ", "a\n", "\n\n", "\xC3\xA9", "\xFF", std::string(1, '\0'), "x", "\r\n\r\n"};
     while (text.size() < size) text += parts[random.below(round % 8 + 1)];
-    std::string path = folder.write("t.txt", text);
+    std::string path = write(folder, "t.txt", text);
     int64_t limit = 16 + static_cast<int64_t>(random.below(400));
     SourcePtr source = open_source(path, {{"document_bytes", limit}});
     REQUIRE(joined(*source) == text);
@@ -53,28 +53,28 @@ TEST_CASE("pieces of a text put together are the text, whatever its bytes") {
 
 TEST_CASE("cuts prefer blank lines, then line ends, then blanks, and spare characters") {
   TemporaryFolder folder;
-  std::string path = folder.write("t.txt", "aaaa bbbb\ncccc dd\n\neeee ffff gggg hhhh ii");
+  std::string path = write(folder, "t.txt", "aaaa bbbb\ncccc dd\n\neeee ffff gggg hhhh ii");
   SourcePtr source = open_source(path, {{"document_bytes", 22}});
   REQUIRE(source->document_count() == 2);
   CHECK(source->document(0).text == "aaaa bbbb\ncccc dd\n\n");
   std::string accents;
   for (int i = 0; i < 50; ++i) accents += "\xC3\xA9";
-  source = open_source(folder.write("u.txt", accents), {{"document_bytes", 33}});
+  source = open_source(write(folder, "u.txt", accents), {{"document_bytes", 33}});
   for (uint64_t i = 0; i < source->document_count(); ++i)
     CHECK(source->document(i).text.size() % 2 == 0);
 }
 
 TEST_CASE("small files stay whole, long ones are cut automatically") {
   TemporaryFolder folder;
-  SourcePtr small = open_source(folder.write("s.txt", std::string(10000, 'x')));
+  SourcePtr small = open_source(write(folder, "s.txt", std::string(10000, 'x')));
   CHECK(small->document_count() == 1);
-  SourcePtr large = open_source(folder.write("l.txt", std::string(1 << 20, 'x')));
+  SourcePtr large = open_source(write(folder, "l.txt", std::string(1 << 20, 'x')));
   CHECK(large->document_count() == 64);  // 16 KiB, the smallest automatic piece
 }
 
 TEST_CASE("paragraphs") {
   TemporaryFolder folder;
-  std::string path = folder.write("p.txt", "\n\none\nstill one\n \nTwo  \n\n\n\nthree");
+  std::string path = write(folder, "p.txt", "\n\none\nstill one\n \nTwo  \n\n\n\nthree");
   SourcePtr source = open_source(path, {{"split", "paragraphs"}});
   REQUIRE(source->document_count() == 3);
   CHECK(source->document(0).text == "one\nstill one");
@@ -85,12 +85,12 @@ TEST_CASE("paragraphs") {
 
 TEST_CASE("a folder gives its text files, sorted, hidden and other files left out") {
   TemporaryFolder folder;
-  folder.write("b.txt", "bee");
-  folder.write("a/z.md", "zed");
-  folder.write(".hidden/x.txt", "no");
-  folder.write(".x.txt", "no");
-  folder.write("image.png", "no");
-  folder.write("empty.txt", "");
+  write(folder, "b.txt", "bee");
+  write(folder, "a/z.md", "zed");
+  write(folder, ".hidden/x.txt", "no");
+  write(folder, ".x.txt", "no");
+  write(folder, "image.png", "no");
+  write(folder, "empty.txt", "");
   SourcePtr source = open_source(folder.path() + "/");
   REQUIRE(source->document_count() == 2);
   CHECK(source->document(0).text == "zed");
@@ -104,38 +104,39 @@ TEST_CASE("what cannot be read says why") {
   CHECK_THROWS_WITH(open_source(folder.path() + "/nowhere"), Catch::Contains("nothing there"));
   CHECK_THROWS_WITH(open_source(folder.path()), Catch::Contains("empty folder"));
   CHECK_THROWS_WITH(open_source(""), Catch::Contains("nothing there"));
-  CHECK_THROWS_WITH(open_source(folder.write("e.txt", "")), Catch::Contains("empty"));
-  CHECK_THROWS_WITH(open_source(folder.write("d.parquet", "PAR1")), Catch::Contains(".parquet"));
-  CHECK_THROWS_WITH(open_source(folder.write("e.jsonl", "\n \n")), Catch::Contains("no rows"));
-  CHECK_THROWS_WITH(open_source(folder.write("f.jsonl", "{\"x\":1}\n")),
+  CHECK_THROWS_WITH(open_source(write(folder, "e.txt", "")), Catch::Contains("empty"));
+  CHECK_THROWS_WITH(open_source(write(folder, "d.parquet", "PAR1")), Catch::Contains(".parquet"));
+  CHECK_THROWS_WITH(open_source(write(folder, "e.jsonl", "\n \n")), Catch::Contains("no rows"));
+  CHECK_THROWS_WITH(open_source(write(folder, "f.jsonl", "{\"x\":1}\n")),
                     Catch::Contains("fields x"));
   CHECK_THROWS_WITH(open_source(folder.path() + "/e.txt", {{"splitt", "file"}}),
                     Catch::Contains("split"));
-  folder.write("two/a.txt", "a");
-  folder.write("two/b.jsonl", "{}");
+  write(folder, "two/a.txt", "a");
+  write(folder, "two/b.jsonl", "{}");
   CHECK_THROWS_WITH(open_source(folder.path() + "/two"), Catch::Contains("one kind"));
 }
 
 TEST_CASE("a file that shrinks while it is read is an error that names it") {
   TemporaryFolder folder;
-  std::string path = folder.write("t.txt", std::string(5000, 'x'));
+  std::string path = write(folder, "t.txt", std::string(5000, 'x'));
   SourcePtr source = open_source(path);
-  folder.write("t.txt", "short");
+  write(folder, "t.txt", "short");
   CHECK_THROWS_WITH(source->document(0), Catch::Contains("t.txt"));
 }
 
 TEST_CASE("JSON lines: fields, templates, masks, numbers, escapes") {
   TemporaryFolder folder;
-  std::string path = folder.write(
-      "r.jsonl", "\xEF\xBB\xBF{\"text\":\"one \\u00e9\"}\r\n\n{\"text\":\"two\\n\",\"n\":3}");
+  std::string path =
+      write(folder, "r.jsonl",
+            "\xEF\xBB\xBF{\"text\":\"one \\u00e9\"}\r\n\n{\"text\":\"two\\n\",\"n\":3}");
   SourcePtr source = open_source(path);
   REQUIRE(source->document_count() == 2);
   CHECK(source->document(0).text == "one \xC3\xA9");
   CHECK(source->document(1).text == "two\n");
 
-  path = folder.write(
-      "q.jsonl",
-      "{\"question\":\"1+1?\",\"answer\":\"2\",\"deep\":{\"list\":[4,{\"x.y\":\"z\"}]}}\n");
+  path =
+      write(folder, "q.jsonl",
+            "{\"question\":\"1+1?\",\"answer\":\"2\",\"deep\":{\"list\":[4,{\"x.y\":\"z\"}]}}\n");
   source = open_source(path);
   CHECK(source->document(0).text == "1+1?\n<start>2<end>");
   CHECK(source->document(0).untrained.empty());
@@ -152,9 +153,9 @@ TEST_CASE("JSON lines: fields, templates, masks, numbers, escapes") {
 TEST_CASE("bad rows are told with file and line, good ones around them stay") {
   TemporaryFolder folder;
   std::string path =
-      folder.write("b.jsonl",
-                   "{\"text\":\"good\"}\n{\"text\":\n[1]\n{\"text\":null}\n{\"txt\":\"x\"}\n"
-                   "{\"text\":\"\xFF\xFE\"}\n{\"text\":\"also good\"}\n{\"text\":\"cut");
+      write(folder, "b.jsonl",
+            "{\"text\":\"good\"}\n{\"text\":\n[1]\n{\"text\":null}\n{\"txt\":\"x\"}\n"
+            "{\"text\":\"\xFF\xFE\"}\n{\"text\":\"also good\"}\n{\"text\":\"cut");
   SourcePtr source = open_source(path);
   REQUIRE(source->document_count() == 8);
   CHECK(source->document(0).text == "good");
@@ -180,24 +181,24 @@ TEST_CASE("row templates refuse broken braces") {
 
 TEST_CASE("manifests name what changed") {
   TemporaryFolder folder;
-  folder.write("a.txt", "alpha");
-  folder.write("b.txt", std::string(3 << 20, 'b'));
+  write(folder, "a.txt", "alpha");
+  write(folder, "b.txt", std::string(3 << 20, 'b'));
   Table before = open_source(folder.path())->manifest();
   CHECK(manifest_differences(before, open_source(folder.path())->manifest()).empty());
   bool same = parse_json(write_json(before), "manifest").as_table() == before;
   CHECK(same);
 
-  folder.write("a.txt", "alphA");
+  write(folder, "a.txt", "alphA");
   std::string changed(3 << 20, 'b');
   changed.back() = 'c';
-  folder.write("b.txt", changed);
-  folder.write("c.txt", "new");
+  write(folder, "b.txt", changed);
+  write(folder, "c.txt", "new");
   std::vector<std::string> lines =
       manifest_differences(before, open_source(folder.path())->manifest());
   CHECK(lines ==
         std::vector<std::string>{"a.txt: content changed", "b.txt: content changed", "c.txt: new"});
   std::filesystem::remove(folder.path() + "/a.txt");
-  folder.write("b.txt", "b");
+  write(folder, "b.txt", "b");
   Table after = open_source(folder.path())->manifest();
   lines = manifest_differences(before, after);
   CHECK(lines[0] == "a.txt: missing");
@@ -212,9 +213,9 @@ TEST_CASE("stream manifests name sources") {
     return TokenStream({{open_source(folder.path(), {{"name", "books"}}), weight}}, tokenizer, {})
         .manifest();
   };
-  folder.write("a.txt", "alpha beta");
+  write(folder, "a.txt", "alpha beta");
   Table before = manifest(1);
-  folder.write("a.txt", "alpha betA");
+  write(folder, "a.txt", "alpha betA");
   CHECK(manifest_differences(before, manifest(2)) ==
         std::vector<std::string>{"sources/books/weight: 2, was 1",
                                  "sources/books/a.txt: content changed"});
@@ -223,7 +224,7 @@ TEST_CASE("stream manifests name sources") {
 TEST_CASE("the validation split has the share, is stable, and survives new files") {
   TemporaryFolder folder;
   for (int i = 0; i < 50; ++i)
-    folder.write("f" + std::to_string(i) + ".txt", "text " + std::to_string(i));
+    write(folder, "f" + std::to_string(i) + ".txt", "text " + std::to_string(i));
   SourcePtr source = open_source(folder.path());
   ValidationSplit split(source, 0.1);
   std::set<std::string> held;
@@ -231,7 +232,7 @@ TEST_CASE("the validation split has the share, is stable, and survives new files
     if (split.held_out(i)) held.insert(source->document(i).text);
   }
   CHECK(held.size() == 5);
-  folder.write("a_new.txt", "text new");
+  write(folder, "a_new.txt", "text new");
   SourcePtr more = open_source(folder.path());
   ValidationSplit again(more, 0.1);
   size_t kept = 0;

@@ -1,0 +1,61 @@
+// Filling of batch tensors through raw pointers.
+#include "core/data/batch_writer.h"
+
+#include <algorithm>
+
+#include "core/tensor/torch.h"
+
+namespace rmkv {
+
+BatchWriter::BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int64_t segments,
+                         int64_t segment_tokens)
+    : vocabulary_(vocabulary) {
+  int64_t width = segments * segment_tokens;
+  batch_.lanes = lanes;
+  batch_.segments = segments;
+  batch_.segment_tokens = segment_tokens;
+  batch_.tokens = at::full({lanes, width}, vocabulary.pad, at::kLong);
+  batch_.labels = at::full({lanes, width}, kIgnoreLabel, at::kLong);
+  batch_.valid = at::zeros({lanes, width}, at::kBool);
+  batch_.resets = at::zeros({lanes, segments}, at::kBool);
+  batch_.sources = at::full({lanes, segments}, -1, at::kLong);
+  batch_.bytes = at::zeros({lanes, segments}, at::kLong);
+}
+
+int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
+                           const EncodedDocument& encoded, int64_t offset) {
+  const int64_t size = static_cast<int64_t>(encoded.tokens.size());
+  const int64_t count = std::min(batch_.segment_tokens, size - offset);
+  const int64_t labelled = std::min(count, size - offset - 1);
+  const int64_t cell = lane * batch_.segments + segment;
+  const int64_t row = cell * batch_.segment_tokens;
+  const int32_t* from = encoded.tokens.data() + offset;
+  int64_t* tokens = batch_.tokens.data_ptr<int64_t>() + row;
+  int64_t* labels = batch_.labels.data_ptr<int64_t>() + row;
+  bool* valid = batch_.valid.data_ptr<bool>() + row;
+  int64_t bytes = 0, label_count = 0;
+  std::copy(from, from + count, tokens);
+  std::fill(valid, valid + count, true);
+  for (int64_t i = 0; i < labelled; ++i) {
+    bool trained =
+        encoded.untrained.empty() || !encoded.untrained[static_cast<size_t>(offset + i + 1)];
+    if (!trained) continue;
+    labels[i] = from[i + 1];
+    bytes += vocabulary_.byte_counts[static_cast<size_t>(from[i + 1])];
+    ++label_count;
+  }
+  batch_.resets.data_ptr<bool>()[cell] = offset == 0;
+  batch_.sources.data_ptr<int64_t>()[cell] = source;
+  batch_.bytes.data_ptr<int64_t>()[cell] = bytes;
+  batch_.token_count += count;
+  batch_.label_count += label_count;
+  batch_.byte_count += bytes;
+  return count;
+}
+
+Batch BatchWriter::finish() {
+  if (batch_.token_count == batch_.valid.numel()) batch_.valid = Tensor();
+  return std::move(batch_);
+}
+
+}  // namespace rmkv
