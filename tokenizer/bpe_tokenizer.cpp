@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 
 #include "core/base/error.h"
@@ -14,8 +15,10 @@
 namespace rmkv {
 namespace {
 
-constexpr size_t kBatchWords =
-    256;  // found, hashed and prefetched together before they are looked up
+// So many words are split, hashed and prefetched before the first is looked up.
+constexpr size_t kBatchWords = 256;
+// A short word has at most as many tokens as bytes.
+constexpr size_t kGatheredIds = kBatchWords * WordKey::kMaxBytes + WordCache::kInlineIds + 1;
 
 std::vector<MergeTable::Merge> resolve_merges(const BpeSpec& spec, const std::string& where) {
   std::unordered_map<std::string_view, int32_t> id_of;
@@ -78,6 +81,7 @@ class BpeTokenizer::ScratchLease {
 BpeTokenizer::BpeTokenizer(BpeSpec spec, const std::string& where)
     : spec_(std::move(spec)),
       merges_(resolve_merges(spec_, where)),
+      whole_words_(spec_.spellings.size()),
       added_tokens_(spec_.added_tokens) {
   add_bytes_of_tokens();
   std::fill(std::begin(byte_ids_), std::end(byte_ids_), -1);
@@ -86,6 +90,7 @@ BpeTokenizer::BpeTokenizer(BpeSpec spec, const std::string& where)
     const auto found = id_of_bytes_.find(std::string_view(&c, 1));
     if (found != id_of_bytes_.end()) byte_ids_[byte] = found->second;
   }
+  add_whole_words();
   for (const std::string& regex : spec_.split_regexes) {
     splitters_.push_back(make_splitter_of_regex(regex, where));
   }
@@ -129,6 +134,15 @@ void BpeTokenizer::add_bytes_of_tokens() {
   for (size_t id = 0; id < spec_.spellings.size(); ++id) {
     if (spelled[id] && !spec_.spellings[id].empty()) {
       id_of_bytes_.emplace(token_bytes(static_cast<int32_t>(id)), static_cast<int32_t>(id));
+    }
+  }
+}
+
+void BpeTokenizer::add_whole_words() {
+  const std::vector<bool> whole = find_whole_tokens(merges_, byte_ids_, spec_.spellings.size());
+  for (const auto& [bytes, id] : id_of_bytes_) {
+    if (bytes.size() <= WordKey::kMaxBytes && (spec_.ignore_merges || whole[id])) {
+      whole_words_.insert(bytes, id);
     }
   }
 }
@@ -219,30 +233,47 @@ void BpeTokenizer::encode_words(std::span<const std::string_view> words, const c
     hashes[i] = keys[i].hash();
     scratch.cache.prefetch(hashes[i]);
   }
-  // Ids of cached words are gathered here (every word writes kMaxIds, the next overwrites what was
-  // too much).
-  int32_t gathered[kBatchWords * WordCache::kMaxIds];
+  // Short words' ids are gathered here: each writes kInlineIds, and the next overwrites what was
+  // too much.
+  int32_t gathered[kGatheredIds];
   size_t count = 0;
-  const auto flush = [&] {
-    ids.insert(ids.end(), gathered, gathered + count);
-    count = 0;
-  };
   for (size_t i = 0; i < words.size(); ++i) {
+    const int32_t* word_ids = nullptr;
+    size_t word_count = 0;
     const bool is_short = words[i].size() <= WordKey::kMaxBytes;
-    if (is_short) {
-      if (const WordCache::Entry* entry = scratch.cache.find(keys[i], hashes[i])) {
-        std::copy(entry->ids, entry->ids + WordCache::kMaxIds, gathered + count);
-        count += entry->count;
-        continue;
+    const WordCache::Entry* const entry =
+        is_short ? scratch.cache.find(keys[i], hashes[i]) : nullptr;
+    if (entry != nullptr && entry->count <= WordCache::kInlineIds) [[likely]] {
+      std::memcpy(gathered + count, entry->ids, 16);  // three ids and, to be overwritten, the count
+      count += entry->count;
+    } else {
+      const int32_t whole =
+          is_short && entry == nullptr ? whole_words_.find(keys[i], hashes[i]) : -1;
+      if (entry != nullptr) {
+        word_ids = scratch.cache.ids(*entry);
+        word_count = entry->count;
+      } else if (whole >= 0) {
+        word_ids = &whole;
+        word_count = 1;
+      } else {
+        merge_word(words[i], scratch);
+        word_ids = scratch.merge.ids.data();
+        word_count = scratch.merge.ids.size();
+      }
+      if (is_short && entry == nullptr) {
+        scratch.cache.insert(keys[i], hashes[i], word_ids, word_count);
+      }
+      if (word_count <= WordKey::kMaxBytes) {
+        std::copy(word_ids, word_ids + word_count, gathered + count);
+        count += word_count;
+      } else {
+        ids.insert(ids.end(), gathered, gathered + count);
+        ids.insert(ids.end(), word_ids, word_ids + word_count);
+        count = 0;
       }
     }
-    merge_word(words[i], scratch);
-    const std::vector<int32_t>& merged = scratch.merge.ids;
-    if (is_short) scratch.cache.insert(keys[i], hashes[i], merged.data(), merged.size());
-    flush();
-    ids.insert(ids.end(), merged.begin(), merged.end());
   }
-  flush();
+  ids.insert(ids.end(), gathered, gathered + count);
 }
 
 // Leaves the tokens of the word in scratch.merge.ids.

@@ -13,6 +13,7 @@
 #include "tokenizer/merge_table.h"
 #include "tokenizer/splitter.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/whole_words.h"
 
 namespace rmkv {
 
@@ -38,6 +39,7 @@ class BpeTokenizer : public Tokenizer {
   class ScratchLease;
 
   void add_bytes_of_tokens();
+  void add_whole_words();
   void encode_text(std::string_view text, Scratch& scratch, std::vector<int32_t>& ids) const;
   void encode_step(size_t step, std::string_view text, Scratch& scratch,
                    std::vector<int32_t>& ids) const;
@@ -53,6 +55,7 @@ class BpeTokenizer : public Tokenizer {
   std::vector<bool> special_;                                    // [vocab_size]
   std::unordered_map<std::string_view, int32_t> id_of_bytes_;    // the model's vocabulary
   std::unordered_map<std::string_view, int32_t> id_of_content_;  // added tokens
+  WholeWords whole_words_;
   AddedTokens added_tokens_;
   std::vector<SplitterPtr> splitters_;
   bool only_bytes_;  // nothing to merge or split: one look-up per byte

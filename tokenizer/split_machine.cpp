@@ -5,12 +5,14 @@
 // so the code can be read against it.  An invalid UTF-8 byte is one character that is neither
 // letter, number nor space.
 #include <array>
-#include <cstring>
+#include <bit>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
+#include "tokenizer/contraction.h"
+#include "tokenizer/split_block.h"
 #include "tokenizer/splitter.h"
 #include "tokenizer/unicode.h"
 
@@ -109,21 +111,6 @@ class Scanner {
   const char* end_;
 };
 
-// '(?:[sdmt]|ll|ve|re) at `p`, where an apostrophe stands; returns its end, or nullptr.
-const char* contraction(const char* p, const char* end, bool any_case) {
-  const auto letter = [&](ptrdiff_t i) -> char {
-    if (end - p <= i) return '\0';
-    return any_case && p[i] >= 'A' && p[i] <= 'Z' ? static_cast<char>(p[i] | 0x20) : p[i];
-  };
-  const char first = letter(1), second = letter(2);
-  if (first == 's' || first == 't' || first == 'm' || first == 'd') return p + 2;
-  if ((first == 'r' && second == 'e') || (first == 'v' && second == 'e')) return p + 3;
-  if (first == 'l' && second == 'l') return p + 3;
-  // U+017F, the long s, is an s when case is ignored.
-  if (any_case && first == '\xC5' && second == '\xBF') return p + 3;
-  return nullptr;
-}
-
 // '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 const char* next_gpt2(const Scanner& scan, const char* p) {
   if (*p == '\'') {
@@ -181,7 +168,8 @@ const char* next_gpt4(const Scanner& scan, const char* p) {
   return after_newline != nullptr ? after_newline : scan.spaces(p);
 }
 
-template <const char* (*next)(const Scanner&, const char*)>
+// `next` finds the end of one word, `block_starts` many at once in plain ASCII.
+template <const char* (*next)(const Scanner&, const char*), uint64_t (*block_starts)(const char*)>
 class MachineSplitter : public Splitter {
  public:
   size_t split(std::string_view text, size_t begin,
@@ -190,6 +178,18 @@ class MachineSplitter : public Splitter {
     const char* p = text.data() + begin;
     size_t count = 0;
     while (count < words.size() && p < scan.end()) {
+      const size_t room = words.size() - count;
+      if (room < kBlockBytes && count > room)
+        break;  // more is found by the next call, block by block
+      if (room >= kBlockBytes && scan.end() - p >= kBlockBytes) {
+        const char* const block = p;
+        for (uint64_t starts = block_starts(block); starts != 0; starts &= starts - 1) {
+          const char* start = block + std::countr_zero(starts);
+          words[count++] = {p, static_cast<size_t>(start - p)};
+          p = start;
+        }
+        if (p != block) continue;
+      }
       const char* stop = next(scan, p);
       words[count++] = {p, static_cast<size_t>(stop - p)};
       p = stop;
@@ -203,13 +203,13 @@ class MachineSplitter : public Splitter {
 SplitterPtr make_splitter(SplitPattern pattern) {
   switch (pattern) {
     case SplitPattern::kGpt2:
-      return std::make_unique<MachineSplitter<next_gpt2>>();
+      return std::make_unique<MachineSplitter<next_gpt2, block_starts_gpt2>>();
     case SplitPattern::kLlama3:
-      return std::make_unique<MachineSplitter<next_gpt4<3>>>();
+      return std::make_unique<MachineSplitter<next_gpt4<3>, block_starts_llama3>>();
     case SplitPattern::kQwen2:
       break;
   }
-  return std::make_unique<MachineSplitter<next_gpt4<1>>>();
+  return std::make_unique<MachineSplitter<next_gpt4<1>, block_starts_qwen2>>();
 }
 
 }  // namespace rmkv

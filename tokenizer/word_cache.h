@@ -2,8 +2,8 @@
 // size.
 //
 // Text repeats itself: of all words in English books about one in a hundred is new, so most of
-// encoding is this look-up.  A word has two places in one cache line; a newcomer takes the older
-// one's.
+// encoding is this look-up.  A word has two places in one cache line.  The table grows with what it
+// holds up to kMaxBuckets; then a newcomer takes the older one's place.
 #pragma once
 
 #include <cstdint>
@@ -15,38 +15,51 @@ namespace rmkv {
 
 class WordCache {
  public:
-  static constexpr uint32_t kMaxIds = 3;
+  static constexpr uint32_t kInlineIds = 3;
 
   struct Entry {
-    WordKey key;
-    uint32_t count;  // 0 for a free entry
-    int32_t ids[kMaxIds];
+    // Inline ids, or in ids[0] the place in `spilled` when there are more than kInlineIds.
+    int32_t ids[kInlineIds];
+    uint32_t count;
+    WordKey key;  // empty() in a free entry
   };
 
   WordCache();
 
   // Call some words ahead of `find`.
-  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[hash >> kShift]); }
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[hash >> shift_]); }
 
+  // The entry of the word, or nullptr.
   const Entry* find(const WordKey& key, uint64_t hash) const {
-    const Bucket& bucket = buckets_[hash >> kShift];
-    if (bucket.entries[0].key == key) return &bucket.entries[0];
-    if (bucket.entries[1].key == key) return &bucket.entries[1];
-    return nullptr;
+    const Entry* const entries = buckets_[hash >> shift_].entries;
+    // Without a branch on which of the two it is: that would be mispredicted every other time.
+    const Entry* entry = entries + !(entries[0].key == key);
+    return entry->key == key ? entry : nullptr;
   }
 
-  // Remembers a word of at most kMaxIds tokens; longer ones are merged anew each time.
+  const int32_t* ids(const Entry& entry) const {
+    return entry.count > kInlineIds ? spilled_.data() + entry.ids[0] : entry.ids;
+  }
+
+  // Remembers a word and its tokens.  Entries found before are no longer good.
   void insert(const WordKey& key, uint64_t hash, const int32_t* ids, size_t count);
 
  private:
-  static constexpr int kBucketBits = 16;  // 65,536 buckets, 4 MiB
-  static constexpr int kShift = 64 - kBucketBits;
+  static constexpr size_t kMinBuckets = size_t{1} << 9;   // 32 KiB, for short prompts
+  static constexpr size_t kMaxBuckets = size_t{1} << 17;  // 8 MiB
+  static constexpr size_t kMaxSpilled = size_t{1} << 20;  // ids; 4 MiB
 
   struct alignas(64) Bucket {
-    Entry entries[2];
+    Entry entries[2] = {};
   };
 
+  void place(const Entry& entry, uint64_t hash);
+  void grow();
+
   std::vector<Bucket> buckets_;
+  int shift_;            // 64 - log2(buckets_.size())
+  size_t inserted_ = 0;  // since the last change of size
+  std::vector<int32_t> spilled_;
 };
 
 }  // namespace rmkv

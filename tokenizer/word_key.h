@@ -16,7 +16,10 @@ struct WordKey {
 
   static constexpr size_t kMaxBytes = 15;
 
-  bool operator==(const WordKey& other) const { return low == other.low && high == other.high; }
+  // Without a branch between the halves.
+  bool operator==(const WordKey& other) const {
+    return ((low ^ other.low) | (high ^ other.high)) == 0;
+  }
   bool empty() const { return high == 0; }
   size_t size_bytes() const { return high >> 56; }
 
@@ -25,17 +28,20 @@ struct WordKey {
     WordKey key{0, 0};
     if (readable) {
       std::memcpy(&key, word.data(), 16);
-      const size_t size = word.size();
-      const uint64_t keep_low = size >= 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1;
-      const uint64_t keep_high = size > 8 ? (uint64_t{1} << (size - 8) * 8) - 1 : 0;
-      key.low &= keep_low;
-      key.high &= keep_high;
+      // kKeep + 16 - size starts with `size` bytes of ones.
+      uint64_t keep[2];
+      std::memcpy(keep, kKeep + 16 - word.size(), 16);
+      key.low &= keep[0];
+      key.high &= keep[1];
     } else {
       std::memcpy(&key, word.data(), word.size());
     }
     key.high |= static_cast<uint64_t>(word.size()) << 56;
     return key;
   }
+
+  static constexpr unsigned char kKeep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                              255, 255, 255, 255, 255, 255, 255, 255};
 
   // Well mixed in the upper bits (multiply and fold, as in wyhash).
   uint64_t hash() const {

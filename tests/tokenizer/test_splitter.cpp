@@ -80,6 +80,52 @@ TEST_CASE("the machines agree with PCRE2 on random text") {
   }
 }
 
+TEST_CASE("blocks of ASCII are cut like single words") {
+  const uint64_t seed = 64;
+  INFO("seed " << seed);
+  RandomStream random(seed, "blocks");
+  for (const SplitPattern pattern :
+       {SplitPattern::kGpt2, SplitPattern::kLlama3, SplitPattern::kQwen2}) {
+    const SplitterPtr machine = make_splitter(pattern);
+    const SplitterPtr regex = make_regex_splitter(split_pattern_regex(pattern), "test");
+    for (int i = 0; i < 6000; ++i) {
+      std::string text;
+      const uint64_t kinds = 1 + random.below(8);
+      while (text.size() < 400) {
+        switch (random.below(kinds)) {
+          case 0:
+            text += pick(random, {" a", "the", " Word", "x"});
+            break;
+          case 1:
+            text += pick(random, {" ", "  ", "   ", "\t", " \t"});
+            break;
+          case 2:
+            text += pick(random, {"'s", "'LL", "'", "' ", "'re", "''t", " 'd", "'\xC5\xBF"});
+            break;
+          case 3:
+            text += pick(random, {".", "!", "..", "-", " (", "\""});
+            break;
+          case 4:
+            text += pick(random, {"\n", "\n\n", "\r\n", " \n", "\n ", "\n\t\n"});
+            break;
+          case 5:
+            text += pick(random, {"1", "12", " 345", "6789012345"});
+            break;
+          case 6:
+            text += pick(random, {"\xC3\xA9", "\xE2\x80\x9C", "\xC2\xA0", "e"});
+            break;
+          default:
+            text += static_cast<char>(random.below(128));
+        }
+      }
+      const Words expected = split_all(*regex, text, 64);
+      if (split_all(*machine, text, 256) != expected || split_all(*machine, text, 1) != expected) {
+        FAIL(split_pattern_name(pattern) << " differs on '" << text << "'");
+      }
+    }
+  }
+}
+
 TEST_CASE("an invalid byte is a character that is neither letter, number nor space") {
   CHECK(split_all(SplitPattern::kGpt2,
                   "ab\xFF\xFE"
