@@ -369,7 +369,7 @@ std::string lua_place(lua_State* L, int level) {
 }
 
 std::string Call::argument_name(int index) const {
-  int position = index - (function.name.find(':') != std::string::npos ? 2 : 1);
+  int position = index - (method_class(function).empty() ? 1 : 2);
   if (position < 0) return "object";
   size_t last = function.args.size() - 1;
   if (function.args.empty()) return "argument " + std::to_string(index);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "bindings/descriptor.h"
@@ -85,7 +86,8 @@ class Call {
   int push(const std::vector<std::string>& list) const;
   template <typename T>
   int push_object(std::shared_ptr<T> object) const {
-    push_handle(L, host, class_of<T>(), std::move(object));
+    push_handle(L, host, class_of<T>(),
+                std::const_pointer_cast<std::remove_const_t<T>>(std::move(object)));
     return 1;
   }
   template <typename T>

@@ -1,6 +1,7 @@
 // The list of modules.
 #include "bindings/descriptor.h"
 
+#include <cctype>
 #include <unordered_map>
 
 #include "bindings/modules.h"
@@ -41,8 +42,14 @@ const Class* find_class(const std::string& name) {
 }
 
 std::string method_class(const Function& function) {
-  size_t colon = function.name.find(':');
-  return colon == std::string::npos ? "" : function.name.substr(0, colon);
+  size_t end = function.name.find(':');
+  if (is_property(function)) end = function.name.find('.');
+  return end == std::string::npos ? "" : function.name.substr(0, end);
+}
+
+bool is_property(const Function& function) {
+  return std::isupper(static_cast<unsigned char>(function.name[0])) &&
+         function.name.find(':') == std::string::npos;
 }
 
 std::string short_name(const std::string& name) {

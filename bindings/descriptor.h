@@ -33,8 +33,9 @@ struct Field {
 };
 
 struct Function {
-  std::string name;  // "rmkv.tensor.zeros", or "Tensor:sum" for a method
-  std::string doc;   // one sentence, present tense; shapes as [B, T]
+  std::string
+      name;  // "rmkv.tensor.zeros", "Tensor:sum" for a method, "Batch.token_count" for a property
+  std::string doc;  // one sentence, present tense; shapes as [B, T]
   std::vector<Field> args;
   std::vector<Field> returns;
   int (*call)(Call&);       // pushes its results, returns their number
@@ -67,8 +68,10 @@ const std::deque<Module>& all_modules();
 const Module* find_module(const std::string& name);
 const Function* find_function(const std::string& name);
 const Class* find_class(const std::string& name);
-// "Tensor" for "Tensor:sum", "" for a plain function.
+// "Tensor" for the method "Tensor:sum" and for a property, "" for a plain function.
 std::string method_class(const Function& function);
+// Read as a field of the object, without a call.
+bool is_property(const Function& function);
 // The part after the last '.' or ':'.
 std::string short_name(const std::string& name);
 

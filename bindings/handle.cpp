@@ -139,6 +139,21 @@ int handle_to_text(lua_State* L) {
   return 1;
 }
 
+// __index of an object with properties: a method, else the value of a property, else nil for
+// unknown_method.
+int index_properties(lua_State* L) {
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_gettable(L, lua_upvalueindex(1));
+    return 1;
+  }
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 // __index of the methods table: reached for unknown names only.
 int unknown_method(lua_State* L) {
   auto* type = static_cast<const Class*>(lua_touserdata(L, lua_upvalueindex(1)));
@@ -150,9 +165,15 @@ int unknown_method(lua_State* L) {
       lua_pop(L, 1);
       if (lua_type(L, -1) == LUA_TSTRING) names.push_back(lua_tostring(L, -1));
     }
+    for (const Module& module : all_modules()) {
+      for (const Function& function : module.functions) {
+        if (is_property(function) && method_class(function) == type->name)
+          names.push_back(short_name(function.name));
+      }
+    }
     std::sort(names.begin(), names.end());
     if (lua_type(L, 2) == LUA_TSTRING) name = lua_tostring(L, 2);
-    std::string text = lua_place(L) + ": " + unknown_name_text(type->name + " method", name, names);
+    std::string text = lua_place(L) + ": " + unknown_name_text(type->name + " member", name, names);
     lua_pushlstring(L, text.data(), text.size());
   }
   return lua_error(L);
@@ -179,19 +200,29 @@ void register_class(lua_State* L, Host& host, const Class& type) {
   lua_pushstring(L, type.name.c_str());
   lua_setfield(L, -2, "__metatable");
   lua_newtable(L);  // methods
+  lua_newtable(L);  // properties
+  bool has_properties = false;
   for (const Module& module : all_modules()) {
     for (const Function& function : module.functions) {
       if (method_class(function) != type.name) continue;
       std::string name = short_name(function.name);
       push_function(L, host, function);
-      lua_setfield(L, name.rfind("__", 0) == 0 ? -3 : -2, name.c_str());
+      has_properties = has_properties || is_property(function);
+      int target = name.rfind("__", 0) == 0 ? -4 : is_property(function) ? -2 : -3;
+      lua_setfield(L, target, name.c_str());
     }
   }
   lua_newtable(L);
   lua_pushlightuserdata(L, const_cast<Class*>(&type));
   lua_pushcclosure(L, unknown_method, 1);
   lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);
+  lua_setmetatable(L, -3);
+  // Stack: metatable, methods, properties.
+  if (has_properties) {
+    lua_pushcclosure(L, index_properties, 2);
+  } else {
+    lua_pop(L, 1);
+  }
   lua_setfield(L, -2, "__index");
   lua_rawset(L, LUA_REGISTRYINDEX);
 }

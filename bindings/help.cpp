@@ -141,6 +141,7 @@ std::string wrap_text(const std::string& text, size_t width, size_t indent) {
 }
 
 std::string signature(const Function& function) {
+  if (is_property(function)) return function.name + " -> " + bare_type(function.returns.at(0));
   std::string text = function.name + "(";
   for (size_t i = 0; i < function.args.size(); ++i) {
     const Field& field = function.args[i];
@@ -252,14 +253,19 @@ std::string meta_text() {
       "rmkv = {}\n\n";
   for (const Module& module : all_modules()) {
     for (const Class* type : module.classes) {
-      text += "---" + type->doc + "\n---@class rmkv." + type->name + "\nlocal " + type->name +
-              " = {}\n\n";
+      text += "---" + type->doc + "\n---@class rmkv." + type->name + "\n";
+      for (const Function& function : module.functions) {
+        if (!is_property(function) || method_class(function) != type->name) continue;
+        text += "---@field " + short_name(function.name) + " " +
+                lua_type(function.returns.at(0), "table") + " " + function.doc + "\n";
+      }
+      text += "local " + type->name + " = {}\n\n";
     }
   }
   for (const Module& module : all_modules()) {
     if (module.name != "rmkv") text += "---" + module.doc + "\n" + module.name + " = {}\n\n";
     for (const Function& function : module.functions) {
-      if (short_name(function.name).rfind("__", 0) == 0) continue;
+      if (short_name(function.name).rfind("__", 0) == 0 || is_property(function)) continue;
       add_meta_function(text, function, function.name);
     }
   }

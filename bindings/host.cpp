@@ -197,6 +197,13 @@ void Host::set_arguments(std::vector<std::string> arguments, const std::string& 
     lua_pushstring(L_, options_.arguments[i].c_str());
     lua_rawseti(L_, -2, static_cast<int>(i + 1));
   }
+  lua_pushstring(L_, recipe.c_str());
+  lua_rawseti(L_, -2, 0);
+  lua_pushvalue(L_, LUA_GLOBALSINDEX);
+  lua_pushliteral(L_, "arg");
+  lua_pushvalue(L_, -3);
+  lua_rawset(L_, -3);
+  lua_pop(L_, 1);
   lua_getglobal(L_, "rmkv");
   lua_pushvalue(L_, -2);
   lua_setfield(L_, -2, "args");
@@ -240,6 +247,7 @@ bool load_file(lua_State* L, const HostOptions& options, const std::string& path
     lua_pushlstring(L, problem.data(), problem.size());
     return false;
   }
+  Host::of(L).note_loaded(path);
   // A first line for the shell becomes a comment, so that lines keep their numbers.
   if (text.rfind("#!", 0) == 0) text.replace(0, 2, "--");
   return luaL_loadbuffer(L, text.data(), text.size(), ("@" + chunk_name(options, path)).c_str()) ==

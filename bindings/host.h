@@ -32,6 +32,10 @@ class Host {
   const HostOptions& options() const { return options_; }
   void set_arguments(std::vector<std::string> arguments, const std::string& recipe);
 
+  // Every Lua file loaded so far, in order.
+  const std::vector<std::string>& loaded_files() const { return loaded_files_; }
+  void note_loaded(const std::string& path) { loaded_files_.push_back(path); }
+
   // The host of a state.
   static Host& of(lua_State* L);
 
@@ -39,6 +43,7 @@ class Host {
   HostOptions options_;
   HandleTable handles_;  // outlives the state, whose finalisers use it
   lua_State* L_;
+  std::vector<std::string> loaded_files_;
 };
 
 // "recipes/pretrain.lua" for files of the project, relative to the working folder below it, else

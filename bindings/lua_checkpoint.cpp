@@ -52,14 +52,14 @@ int save(Call& c) {
   auto model = part<LanguageModel>(c, 2, "model", true);
   content.config = model->config();
   content.model = model->parameters().named_values();
-  if (auto optimizer = part<BoundOptimizer>(c, 2, "optimizer")) {
-    content.optimizer = optimizer->optimizer->state();
-    content.cursor["optimizer"] = optimizer->optimizer->options();
+  if (auto optimizer = part<Optimizer>(c, 2, "optimizer")) {
+    content.optimizer = optimizer->state();
+    content.cursor["optimizer"] = optimizer->options();
   }
-  if (auto trainer = part<BoundTrainer>(c, 2, "trainer")) content.state = trainer->trainer.state();
-  if (auto stream = part<TokenStream>(c, 2, "stream")) {
-    content.cursor["stream"] = stream->cursor();
-    content.cursor["manifest"] = stream->manifest();
+  if (auto trainer = part<Trainer>(c, 2, "trainer")) content.state = trainer->state();
+  if (auto stream = part<BoundStream>(c, 2, "stream")) {
+    content.cursor["stream"] = stream->stream.cursor();
+    content.cursor["manifest"] = stream->stream.manifest();
   }
   content.facts = table_part(c, 2, "facts");
   Table options = table_part(c, 2, "options");
@@ -121,11 +121,10 @@ int config(Call& c) {
 int restore(Call& c) {
   CheckpointContent content = load_checkpoint(c.string(1));
   part<LanguageModel>(c, 2, "model", true)->parameters().load(content.model);
-  if (auto optimizer = part<BoundOptimizer>(c, 2, "optimizer")) {
-    optimizer->optimizer->load_state(content.optimizer);
+  if (auto optimizer = part<Optimizer>(c, 2, "optimizer")) {
+    optimizer->load_state(content.optimizer);
   }
-  if (auto trainer = part<BoundTrainer>(c, 2, "trainer"))
-    trainer->trainer.load_state(content.state);
+  if (auto trainer = part<Trainer>(c, 2, "trainer")) trainer->load_state(content.state);
   return c.push(Value(content.cursor));
 }
 

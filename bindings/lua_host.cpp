@@ -191,12 +191,14 @@ OptionSpec read_spec(lua_State* L, int index, const std::string& name) {
         spec.high = value.as_double();
       else if (key == "type")
         spec.type = type_of_name(value.as_string(), where + ".type");
+      else if (key == "repeated")
+        spec.type = value.as_bool() ? OptionType::kList : spec.type;
       else if (key == "items")
         spec.item_type = type_of_name(value.as_string(), where + ".items");
       else
         fail_because(where, unknown_name_text("key", key,
                                               {"choices", "positional", "required", "min", "max",
-                                               "type", "items"}));
+                                               "type", "items", "repeated"}));
     }
     lua_pop(L, 1);
   }
@@ -334,7 +336,8 @@ Module host_module() {
            .doc = "Declares the options of a recipe and reads them from the command line; --help "
                   "prints them.",
            .args = {{"declarations", "table",
-                     "name = { default, \"help\", choices =, positional =, type =, items =, min =, "
+                     "name = { default, \"help\", choices =, positional =, repeated =, type =, "
+                     "items =, min =, "
                      "max =, required = }; "
                      "a list as default is an option that may be repeated, a table one that --set "
                      "name.key=value fills"}},

@@ -1,87 +1,124 @@
 // Module rmkv.optim: optimisers over a model's parameters (core/optim).
 #include "bindings/modules.h"
 #include "bindings/objects.h"
+#include "bindings/tensor_args.h"
 #include "core/optim/adamw.h"
+#include "core/tensor/torch.h"
 
 namespace rmkv::lua {
 
 template <>
-const Class& class_of<BoundOptimizer>() {
-  static const Class type{"Optimizer", "moves the parameters of a model along their gradients"};
+const Class& class_of<Optimizer>() {
+  static const Class type{"Optimizer", "turns gradients into updates; belongs to one model"};
   return type;
 }
-
 namespace {
 
+// An optimiser refers to its model's parameters: it keeps the model alive.
+struct AdamwHolder {
+  AdamwHolder(std::shared_ptr<LanguageModel> m, const AdamwOptions& options)
+      : model(std::move(m)), optimizer(model->parameters(), options) {}
+  std::shared_ptr<LanguageModel> model;
+  Adamw optimizer;
+};
+
 int adamw(Call& c) {
-  auto model = c.shared<LanguageModel>(1);
-  auto optimizer =
-      std::make_shared<Adamw>(model->parameters(), AdamwOptions::from_table(c.table(2)));
-  return c.push_new(BoundOptimizer{std::move(model), std::move(optimizer)});
+  auto holder = std::make_shared<AdamwHolder>(c.shared<LanguageModel>(1),
+                                              AdamwOptions::from_table(c.table(2)));
+  return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
 }
 
-int updates(Call& c) {
-  return c.push(c.object<BoundOptimizer>(1).optimizer->update_count());
-}
-int skips(Call& c) {
-  return c.push(c.object<BoundOptimizer>(1).optimizer->skip_count());
-}
 int options(Call& c) {
-  return c.push(Value(c.object<BoundOptimizer>(1).optimizer->options()));
+  return c.push(Value(c.object<Optimizer>(1).options()));
 }
+
 int set_options(Call& c) {
-  c.object<BoundOptimizer>(1).optimizer->set_options(c.table(2));
+  c.object<Optimizer>(1).set_options(c.table(2));
   return 0;
 }
 
-const std::vector<Field> kAdamwKeys = {
-    {"betas", "list?", "decay of the two moments", "{0.9, 0.95}"},
-    {"eps", "number?", "added to the root of the second moment", "1e-8"},
-    {"weight_decay", "number?", "decoupled decay of the group matrix, times the learning rate",
-     "0.1"},
-    {"groups", "table?",
-     "{ matrix|vector|gate|embedding = { lr_scale, weight_decay, frozen } }; gate biases learn 20 "
-     "times faster by default",
-     ""},
-};
+int updates(Call& c) {
+  return c.push(c.object<Optimizer>(1).update_count());
+}
+int skips(Call& c) {
+  return c.push(c.object<Optimizer>(1).skip_count());
+}
+
+int optimizer_state(Call& c) {
+  std::map<std::string, Tensor> copies;
+  for (const auto& [name, tensor] : c.object<Optimizer>(1).state()) copies[name] = tensor.clone();
+  return push_tensors(c, copies);
+}
+
+int load_optimizer_state(Call& c) {
+  c.object<Optimizer>(1).load_state(tensors_arg(c, 2));
+  return 0;
+}
 
 }  // namespace
 
 Module optim_module() {
+  const double none = -HUGE_VAL, all = HUGE_VAL;
   return {
       .name = "rmkv.optim",
-      .doc = "optimisers over a model's parameters",
+      .doc = "optimisers",
       .functions =
           {
               {.name = "rmkv.optim.adamw",
-               .doc = "Makes a fused AdamW (Loshchilov & Hutter 2019) with one set of rates per "
-                      "parameter group; the learning rate is given at every step.",
-               .args = {{"model", "Model", ""},
-                        {.name = "options", .type = "options?", .doc = "", .keys = kAdamwKeys}},
+               .doc =
+                   "Makes an AdamW optimiser for a model; the learning rate comes with each step.",
+               .args =
+                   {{"model", "Model", ""},
+                    {"options",
+                     "options?",
+                     "",
+                     "",
+                     none,
+                     all,
+                     "",
+                     {{"betas", "list?", "{ beta1, beta2 }", "{ 0.9, 0.95 }"},
+                      {"eps", "number?", "", "1e-8", 0},
+                      {"weight_decay", "number?", "of matrices", "0.1", 0},
+                      {"groups", "table?",
+                       "matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = }",
+                       "gate = { lr_scale = 20 }"}}}},
                .returns = {{"", "Optimizer", ""}},
-               .call = adamw},
-              {.name = "Optimizer:updates",
-               .doc = "Returns the number of updates made (waits for the device).",
-               .args = {},
-               .returns = {{"", "integer", ""}},
-               .call = updates},
-              {.name = "Optimizer:skips",
-               .doc = "Returns the number of updates left out: NaN, infinity or a loss spike.",
-               .args = {},
-               .returns = {{"", "integer", ""}},
-               .call = skips},
+               .call = adamw,
+               .errors = "on an unknown group or key, naming the nearest"},
               {.name = "Optimizer:options",
-               .doc = "Returns the options in force.",
+               .doc = "Returns the complete options.",
                .args = {},
                .returns = {{"", "table", ""}},
                .call = options},
               {.name = "Optimizer:set_options",
-               .doc = "Changes options; what is left out stays, and so do the moments.",
-               .args = {{.name = "options", .type = "options", .doc = "", .keys = kAdamwKeys}},
+               .doc = "Changes options; the moments stay.",
+               .args = {{"options", "table", "as given when it was made"}},
                .returns = {},
-               .call = set_options},
+               .call = set_options,
+               .errors = "on an unknown key"},
+              {.name = "Optimizer:updates",
+               .doc = "Returns the number of updates made.",
+               .args = {},
+               .returns = {{"", "integer", ""}},
+               .call = updates},
+              {.name = "Optimizer:skips",
+               .doc = "Returns the number of updates skipped.",
+               .args = {},
+               .returns = {{"", "integer", ""}},
+               .call = skips},
+              {.name = "Optimizer:state",
+               .doc = "Returns copies of the moments.",
+               .args = {},
+               .returns = {{"", "table", "name = Tensor"}},
+               .call = optimizer_state},
+              {.name = "Optimizer:load_state",
+               .doc = "Puts saved moments back.",
+               .args = {{"state", "table", "name = Tensor"}},
+               .returns = {},
+               .call = load_optimizer_state,
+               .errors = "listing what does not fit, before anything is written"},
           },
-      .classes = {&class_of<BoundOptimizer>()}};
+      .classes = {&class_of<Optimizer>()}};
 }
 
 }  // namespace rmkv::lua

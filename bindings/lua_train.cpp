@@ -1,4 +1,4 @@
-// Modules rmkv.optim and rmkv.train: optimisers, training steps, evaluation, scores.
+// Module rmkv.train: training steps, evaluation, scores.
 #include <cmath>
 #include <limits>
 
@@ -7,18 +7,12 @@
 #include "bindings/tensor_args.h"
 #include "core/base/error.h"
 #include "core/base/option_reader.h"
-#include "core/optim/adamw.h"
 #include "core/tensor/torch.h"
 #include "core/train/evaluate.h"
 #include "core/train/score.h"
 
 namespace rmkv::lua {
 
-template <>
-const Class& class_of<Optimizer>() {
-  static const Class type{"Optimizer", "turns gradients into updates; belongs to one model"};
-  return type;
-}
 template <>
 const Class& class_of<Trainer>() {
   static const Class type{
@@ -35,14 +29,7 @@ const Class& class_of<StepReport>() {
 
 namespace {
 
-// Objects that refer to others keep them alive.
-struct AdamwHolder {
-  AdamwHolder(std::shared_ptr<LanguageModel> m, const AdamwOptions& options)
-      : model(std::move(m)), optimizer(model->parameters(), options) {}
-  std::shared_ptr<LanguageModel> model;
-  Adamw optimizer;
-};
-
+// A trainer refers to both: it keeps them alive.
 struct TrainerHolder {
   TrainerHolder(std::shared_ptr<LanguageModel> m, std::shared_ptr<Optimizer> o, uint64_t seed)
       : model(std::move(m)), optimizer(std::move(o)), trainer(*model, *optimizer, seed) {}
@@ -50,39 +37,6 @@ struct TrainerHolder {
   std::shared_ptr<Optimizer> optimizer;
   Trainer trainer;
 };
-
-int adamw(Call& c) {
-  auto holder = std::make_shared<AdamwHolder>(c.shared<LanguageModel>(1),
-                                              AdamwOptions::from_table(c.table(2)));
-  return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
-}
-
-int options(Call& c) {
-  return c.push(Value(c.object<Optimizer>(1).options()));
-}
-
-int set_options(Call& c) {
-  c.object<Optimizer>(1).set_options(c.table(2));
-  return 0;
-}
-
-int updates(Call& c) {
-  return c.push(c.object<Optimizer>(1).update_count());
-}
-int skips(Call& c) {
-  return c.push(c.object<Optimizer>(1).skip_count());
-}
-
-int optimizer_state(Call& c) {
-  std::map<std::string, Tensor> copies;
-  for (const auto& [name, tensor] : c.object<Optimizer>(1).state()) copies[name] = tensor.clone();
-  return push_tensors(c, copies);
-}
-
-int load_optimizer_state(Call& c) {
-  c.object<Optimizer>(1).load_state(tensors_arg(c, 2));
-  return 0;
-}
 
 int trainer(Call& c) {
   Table table = c.table(3);
@@ -210,70 +164,6 @@ int score_continuations(Call& c) {
 }
 
 }  // namespace
-
-Module optim_module() {
-  const double none = -HUGE_VAL, all = HUGE_VAL;
-  return {
-      .name = "rmkv.optim",
-      .doc = "optimisers",
-      .functions =
-          {
-              {.name = "rmkv.optim.adamw",
-               .doc =
-                   "Makes an AdamW optimiser for a model; the learning rate comes with each step.",
-               .args =
-                   {{"model", "Model", ""},
-                    {"options",
-                     "options?",
-                     "",
-                     "",
-                     none,
-                     all,
-                     "",
-                     {{"betas", "list?", "{ beta1, beta2 }", "{ 0.9, 0.95 }"},
-                      {"eps", "number?", "", "1e-8", 0},
-                      {"weight_decay", "number?", "of matrices", "0.1", 0},
-                      {"groups", "table?",
-                       "matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = }",
-                       "gate = { lr_scale = 20 }"}}}},
-               .returns = {{"", "Optimizer", ""}},
-               .call = adamw,
-               .errors = "on an unknown group or key, naming the nearest"},
-              {.name = "Optimizer:options",
-               .doc = "Returns the complete options.",
-               .args = {},
-               .returns = {{"", "table", ""}},
-               .call = options},
-              {.name = "Optimizer:set_options",
-               .doc = "Changes options; the moments stay.",
-               .args = {{"options", "table", "as given when it was made"}},
-               .returns = {},
-               .call = set_options,
-               .errors = "on an unknown key"},
-              {.name = "Optimizer:updates",
-               .doc = "Returns the number of updates made.",
-               .args = {},
-               .returns = {{"", "integer", ""}},
-               .call = updates},
-              {.name = "Optimizer:skips",
-               .doc = "Returns the number of updates skipped.",
-               .args = {},
-               .returns = {{"", "integer", ""}},
-               .call = skips},
-              {.name = "Optimizer:state",
-               .doc = "Returns copies of the moments.",
-               .args = {},
-               .returns = {{"", "table", "name = Tensor"}},
-               .call = optimizer_state},
-              {.name = "Optimizer:load_state",
-               .doc = "Puts saved moments back.",
-               .args = {{"state", "table", "name = Tensor"}},
-               .returns = {},
-               .call = load_optimizer_state,
-               .errors = "listing what does not fit, before anything is written"},
-          },
-      .classes = {&class_of<Optimizer>()}};
-}
 
 Module train_module() {
   const double none = -HUGE_VAL, all = HUGE_VAL;

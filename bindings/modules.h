@@ -7,12 +7,21 @@
 
 namespace rmkv::lua {
 
-Module host_module();    // rmkv: scope, mem, help, interruption
-Module random_module();  // rmkv.random
-Module json_module();    // rmkv.json
-Module toml_module();    // rmkv.toml
-Module system_module();  // rmkv.system
-Module tensor_module();  // rmkv.tensor
+Module host_module();        // rmkv: scope, mem, help, interruption
+Module random_module();      // rmkv.random
+Module json_module();        // rmkv.json
+Module toml_module();        // rmkv.toml
+Module system_module();      // rmkv.system
+Module tensor_module();      // rmkv.tensor
+Module tokenizer_module();   // rmkv.tokenizer
+Module model_module();       // rmkv.model
+Module state_module();       // rmkv.state
+Module optim_module();       // rmkv.optim
+Module data_module();        // rmkv.data
+Module train_module();       // rmkv.train
+Module checkpoint_module();  // rmkv.checkpoint
+Module log_module();         // rmkv.log
+Module sample_module();      // rmkv.sample
 
 std::deque<Module> make_modules();
 

@@ -1,13 +1,15 @@
-// The bound classes that more than one module handles: who makes them and who takes them.
-//
-// Each class is described once, beside the module that makes its objects.
+// The classes that more than one module binds or takes, each described beside the module that makes
+// its objects.
 #pragma once
 
-#include <memory>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "bindings/bind.h"
 #include "core/data/batch.h"
 #include "core/data/evaluation_stream.h"
+#include "core/data/source.h"
 #include "core/data/stream.h"
 #include "core/models/language_model.h"
 #include "core/models/state.h"
@@ -17,34 +19,39 @@
 
 namespace rmkv::lua {
 
-// A trainer together with what it must not outlive.
-struct BoundTrainer {
-  std::shared_ptr<LanguageModel> model;
-  std::shared_ptr<Optimizer> optimizer;
-  Trainer trainer;
+// A stream with the names of its sources and the segment length it is cut in.
+struct BoundStream {
+  TokenStream stream;
+  int64_t segment_tokens;
+  std::vector<std::string> source_names;
 };
 
-// An optimiser together with the model whose parameters it moves.
-struct BoundOptimizer {
-  std::shared_ptr<LanguageModel> model;
-  std::shared_ptr<Optimizer> optimizer;
+struct BoundEvaluationStream {
+  EvaluationStream stream;
+  int64_t segment_tokens;
+  std::vector<std::string> source_names;
 };
 
-template <>
-const Class& class_of<LanguageModel>();  // lua_model.cpp
-template <>
-const Class& class_of<State>();  // lua_model.cpp
 template <>
 const Class& class_of<const Tokenizer>();  // lua_tokenizer.cpp
 template <>
-const Class& class_of<TokenStream>();  // lua_data.cpp
+const Class& class_of<LanguageModel>();  // lua_model.cpp
 template <>
-const Class& class_of<EvaluationStream>();  // lua_data.cpp
+const Class& class_of<State>();  // lua_state.cpp
+template <>
+const Class& class_of<const DocumentSource>();  // lua_data.cpp
 template <>
 const Class& class_of<Batch>();  // lua_data.cpp
 template <>
-const Class& class_of<BoundOptimizer>();  // lua_optim.cpp
+const Class& class_of<BoundStream>();  // lua_data.cpp
 template <>
-const Class& class_of<BoundTrainer>();  // lua_train.cpp
+const Class& class_of<BoundEvaluationStream>();  // lua_data.cpp
+template <>
+const Class& class_of<Optimizer>();  // lua_optim.cpp; keeps its model alive
+template <>
+const Class& class_of<Trainer>();  // lua_train.cpp; keeps its model and optimiser alive
+
+// Token ids at `index`: a list or an integer tensor.
+std::vector<int32_t> ids_arg(const Call& c, int index);
 
 }  // namespace rmkv::lua

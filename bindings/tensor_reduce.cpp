@@ -181,8 +181,9 @@ void add_reduce_operations(std::vector<Function>& list) {
        .doc = "Counts the elements that are not zero.",
        .args = {kMaybeDim},
        .returns = {kReduced},
-       .call = reduce<[](T x) { return at::count_nonzero(x, std::optional<int64_t>()); },
-                      [](T x, int64_t d) { return at::count_nonzero(x, std::optional<int64_t>(d)); }>,
+       .call =
+           reduce<[](T x) { return at::count_nonzero(x, std::optional<int64_t>()); },
+                  [](T x, int64_t d) { return at::count_nonzero(x, std::optional<int64_t>(d)); }>,
        .pure = true},
       {.name = "Tensor:max",
        .doc = "Takes the largest element.",

@@ -1,0 +1,550 @@
+// Module rmkv.data: sources of documents and the streams of batches made from them.
+#include <filesystem>
+
+#include "bindings/host.h"
+#include "bindings/lua_source.h"
+#include "bindings/modules.h"
+#include "bindings/objects.h"
+#include "bindings/runner.h"
+#include "bindings/tensor_args.h"
+#include "core/base/error.h"
+#include "core/data/list_source.h"
+#include "core/data/open_source.h"
+#include "core/tensor/torch.h"
+
+namespace rmkv::lua {
+
+template <>
+const Class& class_of<const DocumentSource>() {
+  static const Class type{"Source", "documents by index: a pure function from a number to text"};
+  return type;
+}
+template <>
+const Class& class_of<Batch>() {
+  static const Class type{"Batch",
+                          "consecutive segments of documents in lanes, ready for a training step",
+                          [](const void* object) -> size_t {
+                            return static_cast<const Batch*>(object)->tokens.nbytes() * 2;
+                          },
+                          [](const void* object) -> const void* { return object; }};
+  return type;
+}
+template <>
+const Class& class_of<BoundStream>() {
+  static const Class type{
+      "Stream", "endless training batches from weighted sources, resumable from a few integers"};
+  return type;
+}
+template <>
+const Class& class_of<BoundEvaluationStream>() {
+  static const Class type{"EvaluationStream", "a fixed finite pass over documents"};
+  return type;
+}
+
+namespace {
+
+int open(Call& c) {
+  return c.push_object(open_source(c.string(1), c.table(2)));
+}
+
+int lua(Call& c) {
+  Table options = c.table(2);
+  std::string given = c.string(1), path = given;
+  // A bare name is one of the sources that come with the program.
+  std::string built_in = c.host.options().root + "/recipes/sources/" + given + ".lua";
+  if (given.find_first_of("/.") == std::string::npos && std::filesystem::exists(built_in))
+    path = built_in;
+  const Value *name = find(options, "name"), *seed = find(options, "seed"),
+              *inner = find(options, "options");
+  std::string source_name = name ? name->as_string() : std::filesystem::path(path).stem().string();
+  return c.push_object(std::shared_ptr<const DocumentSource>(
+      std::make_shared<LuaSource>(source_name, path, c.host.options().root,
+                                  seed ? seed->as_int() : 1, inner ? inner->as_table() : Table{})));
+}
+
+int documents(Call& c) {
+  std::vector<std::string> texts;
+  int size = static_cast<int>(lua_objlen(c.L, 1));
+  for (int i = 1; i <= size; ++i) {
+    lua_rawgeti(c.L, 1, i);
+    if (lua_type(c.L, -1) != LUA_TSTRING)
+      fail("texts[" + std::to_string(i) + "]", describe(c.L, lua_gettop(c.L)), "a text");
+    texts.push_back(c.string(lua_gettop(c.L)));
+    lua_pop(c.L, 1);
+  }
+  if (texts.empty()) fail("texts", "an empty list", "at least one text");
+  return c.push_object(std::shared_ptr<const DocumentSource>(
+      std::make_shared<ListSource>(c.string(2, "documents"), texts)));
+}
+
+const DocumentSource& source(const Call& c) {
+  return c.object<const DocumentSource>(1);
+}
+
+int source_name(Call& c) {
+  return c.push(source(c).name());
+}
+
+int source_count(Call& c) {
+  uint64_t count = source(c).document_count();
+  return count == DocumentSource::kUnlimited ? c.push_nil() : c.push(count);
+}
+
+int source_document(Call& c) {
+  auto index = static_cast<uint64_t>(c.integer(2));
+  if (index > source(c).document_count()) {
+    fail("index", std::to_string(index), "1 .. " + std::to_string(source(c).document_count()));
+  }
+  return c.push(source(c).document(index - 1).text);
+}
+
+int source_manifest(Call& c) {
+  return c.push(Value(source(c).manifest()));
+}
+int source_fingerprint(Call& c) {
+  return c.push(source(c).fingerprint());
+}
+
+// { {source =, weight =}, … } at the key "sources".
+std::vector<StreamSource> stream_sources(const Call& c, std::vector<std::string>& names) {
+  std::vector<StreamSource> sources;
+  lua_getfield(c.L, 1, "sources");
+  int list = lua_gettop(c.L);
+  int size = static_cast<int>(lua_objlen(c.L, list));
+  for (int i = 1; i <= size; ++i) {
+    std::string where = "options.sources[" + std::to_string(i) + "]";
+    lua_rawgeti(c.L, list, i);
+    int entry = lua_gettop(c.L);
+    StreamSource item;
+    if (c.is<const DocumentSource>(entry)) {
+      item.source = c.shared<const DocumentSource>(entry);
+    } else if (lua_istable(c.L, entry)) {
+      lua_pushnil(c.L);
+      while (lua_next(c.L, entry)) {
+        std::string key = lua_type(c.L, -2) == LUA_TSTRING ? lua_tostring(c.L, -2)
+                                                           : describe(c.L, lua_gettop(c.L) - 1);
+        if (key == "source")
+          item.source = c.shared<const DocumentSource>(lua_gettop(c.L));
+        else if (key == "weight")
+          item.weight = c.number(lua_gettop(c.L));
+        else
+          fail_because(where, unknown_name_text("key", key, {"source", "weight"}));
+        lua_pop(c.L, 1);
+      }
+    }
+    if (!item.source) fail(where, describe(c.L, entry), "a Source, or { source =, weight = }");
+    if (!(item.weight > 0))
+      fail(where + ".weight", std::to_string(item.weight), "a number above 0");
+    names.push_back(item.source->name());
+    sources.push_back(item);
+    lua_settop(c.L, entry - 1);
+  }
+  lua_settop(c.L, list - 1);
+  if (sources.empty()) fail("options.sources", "an empty list", "at least one source");
+  return sources;
+}
+
+// The plain options of a stream: everything but the objects.
+Table plain_options(const Call& c, std::initializer_list<const char*> keys) {
+  Table table;
+  for (const char* key : keys) {
+    lua_getfield(c.L, 1, key);
+    Value value = c.value(lua_gettop(c.L));
+    if (!value.is_nil()) table[key] = value;
+    lua_pop(c.L, 1);
+  }
+  return table;
+}
+
+TokenizerPtr option_tokenizer(const Call& c) {
+  lua_getfield(c.L, 1, "tokenizer");
+  TokenizerPtr tokenizer = c.shared<const Tokenizer>(lua_gettop(c.L));
+  lua_pop(c.L, 1);
+  return tokenizer;
+}
+
+int64_t option_segment(const Call& c) {
+  lua_getfield(c.L, 1, "segment_tokens");
+  int64_t tokens = c.integer(lua_gettop(c.L));
+  lua_pop(c.L, 1);
+  return tokens;
+}
+
+int stream(Call& c) {
+  std::vector<std::string> names;
+  std::vector<StreamSource> sources = stream_sources(c, names);
+  StreamOptions options =
+      read_stream_options(plain_options(c, {"lanes", "seed", "pack_tokens", "validation_share",
+                                            "threads", "prefetch_tokens", "bad_share"}));
+  return c.push_object(std::shared_ptr<BoundStream>(new BoundStream{
+      TokenStream(std::move(sources), option_tokenizer(c), options), option_segment(c), names}));
+}
+
+int64_t segment_option(const Call& c, int64_t usual) {
+  Table options = c.table(2);
+  const Value* tokens = find(options, "segment_tokens");
+  return tokens ? tokens->as_int() : usual;
+}
+
+int64_t segments_option(const Call& c, int64_t usual) {
+  Table options = c.table(2);
+  const Value* segments = find(options, "segments");
+  return segments ? segments->as_int() : usual;
+}
+
+int stream_next(Call& c) {
+  auto& bound = c.object<BoundStream>(1);
+  return c.push_new(
+      bound.stream.next(segments_option(c, 1), segment_option(c, bound.segment_tokens)));
+}
+
+int stream_cursor(Call& c) {
+  return c.push(Value(c.object<BoundStream>(1).stream.cursor()));
+}
+
+int stream_seek(Call& c) {
+  c.object<BoundStream>(1).stream.seek(c.table(2));
+  return 0;
+}
+
+int stream_manifest(Call& c) {
+  return c.push(Value(c.object<BoundStream>(1).stream.manifest()));
+}
+int stream_report(Call& c) {
+  return c.push(Value(c.object<BoundStream>(1).stream.report()));
+}
+int stream_tokens(Call& c) {
+  return c.push(c.object<BoundStream>(1).stream.served_tokens());
+}
+
+int evaluation(Call& c) {
+  std::vector<std::string> names;
+  std::vector<StreamSource> sources = stream_sources(c, names);
+  auto options = read_evaluation_stream_options(
+      plain_options(c, {"lanes", "split", "validation_share", "max_tokens", "threads"}));
+  return c.push_object(std::shared_ptr<BoundEvaluationStream>(
+      new BoundEvaluationStream{EvaluationStream(std::move(sources), option_tokenizer(c), options),
+                                option_segment(c), names}));
+}
+
+int evaluation_next(Call& c) {
+  auto& bound = c.object<BoundEvaluationStream>(1);
+  Batch batch;
+  if (!bound.stream.next(segments_option(c, 1), segment_option(c, bound.segment_tokens), batch))
+    return c.absent("the pass is over");
+  return c.push_new(std::move(batch));
+}
+
+int evaluation_rewind(Call& c) {
+  c.object<BoundEvaluationStream>(1).stream.rewind();
+  return 0;
+}
+
+int evaluation_report(Call& c) {
+  return c.push(Value(c.object<BoundEvaluationStream>(1).stream.report()));
+}
+
+template <auto Member>
+int batch_number(Call& c) {
+  return c.push(c.object<Batch>(1).*Member);
+}
+
+template <auto Member>
+int batch_tensor(Call& c) {
+  return push_tensor(c, c.object<Batch>(1).*Member);
+}
+
+// A batch from plain lists, for tests and experiments.
+int make_batch(Call& c) {
+  Batch batch;
+  batch.tokens = tokens_arg(c, 1);
+  Table options = c.table(2);
+  batch.lanes = batch.tokens.size(0);
+  const Value* segment = find(options, "segment_tokens");
+  batch.segment_tokens = segment ? segment->as_int() : batch.tokens.size(1);
+  if (batch.tokens.size(1) % batch.segment_tokens != 0) {
+    fail("tokens", shape_text(batch.tokens.sizes()),
+         "whole segments of " + std::to_string(batch.segment_tokens) + " tokens");
+  }
+  batch.segments = batch.tokens.size(1) / batch.segment_tokens;
+  Tensor last = at::full({batch.lanes, 1}, kIgnoreLabel, at::kLong);
+  batch.labels = at::cat({batch.tokens.narrow(1, 1, batch.tokens.size(1) - 1), last}, 1);
+  batch.resets = at::zeros({batch.lanes, batch.segments}, at::kBool);
+  batch.resets.select(1, 0).fill_(true);
+  batch.sources = at::zeros({batch.lanes, batch.segments}, at::kLong);
+  batch.token_count = batch.tokens.numel();
+  batch.label_count = batch.lanes * (batch.tokens.size(1) - 1);
+  batch.byte_count = batch.label_count;
+  return c.push_new(std::move(batch));
+}
+
+}  // namespace
+
+Module data_module() {
+  const Field integer{"", "integer", ""};
+  const Field sources{"sources", "list",
+                      "Sources, or { source =, weight = }: weights are shares of tokens"};
+  const Field tokenizer{"tokenizer", "Tokenizer", ""};
+  const Field segment{"segment_tokens", "integer", "", "", 1, 1 << 24, "tokens"};
+  const Field lanes{"lanes", "integer?", "documents read side by side", "8", 1, 65536};
+  const Field threads{"threads", "integer?", "that read and encode ahead; 0: none", "1", 0, 256};
+  const Field share{"validation_share",
+                    "number?",
+                    "of the documents, held out by a hash of their key",
+                    "0",
+                    0,
+                    0.5};
+  const Field next_options{
+      "options",
+      "options?",
+      "",
+      "",
+      -HUGE_VAL,
+      HUGE_VAL,
+      "",
+      {{"segments", "integer?", "", "1", 1, 1 << 20},
+       {"segment_tokens", "integer?", "", "that of the stream", 1, 1 << 24, "tokens"}}};
+  const double none = -HUGE_VAL, all = HUGE_VAL;
+  return {
+      .name = "rmkv.data",
+      .doc = "sources of documents and the streams of batches made from them",
+      .functions =
+          {
+              {.name = "rmkv.data.open",
+               .doc = "Opens a text file, a folder, or JSON lines as a source.",
+               .args = {{"path", "string", ""},
+                        {"options", "table?",
+                         "name; text: split (pieces, file, paragraphs), document_bytes, "
+                         "special_tokens; JSON lines: text, prompt (templates with {field}), "
+                         "mask_prompt, special_tokens"}},
+               .returns = {{"", "Source", ""}},
+               .call = open,
+               .errors = "when nothing is there or all is empty, and on an unknown option"},
+              {.name = "rmkv.data.lua",
+               .doc = "Opens a Lua source: a file that returns { document = function(index, seed, "
+                      "options) … }, or the name of a built-in one.",
+               .args = {{"path", "string", "\"storyworld\" or a file"},
+                        {"options",
+                         "options?",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {{"name", "string?", "", "of the file"},
+                          {"seed", "integer?", "", "1", 0, 9007199254740992.0},
+                          {"options", "table?", "replace the source's defaults", "{}"}}}},
+               .returns = {{"", "Source", ""}},
+               .call = lua,
+               .errors = "when the file fails or is no source"},
+              {.name = "rmkv.data.documents",
+               .doc = "Makes a source of texts in memory.",
+               .args = {{"texts", "list", ""}, {"name", "string?", "", "documents"}},
+               .returns = {{"", "Source", ""}},
+               .call = documents,
+               .errors = "when the list is empty"},
+              {.name = "rmkv.data.stream",
+               .doc = "Makes the endless training stream.",
+               .args = {{"options",
+                         "options",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {sources,
+                          tokenizer,
+                          segment,
+                          lanes,
+                          {"seed", "integer?", "", "1", 0, 9007199254740992.0},
+                          {"pack_tokens", "integer?",
+                           "shorter documents are joined up to this; 0: never", "512", 0, all,
+                           "tokens"},
+                          share,
+                          threads,
+                          {"prefetch_tokens", "integer?", "read ahead, per source, about",
+                           "1048576", 0, all, "tokens"},
+                          {"bad_share", "number?",
+                           "of the documents may be bad before the stream fails", "0.01", 0, 1}}}},
+               .returns = {{"", "Stream", ""}},
+               .call = stream,
+               .errors = "when a source is empty or names repeat"},
+              {.name = "rmkv.data.evaluation",
+               .doc = "Makes a fixed finite pass over documents.",
+               .args = {{"options",
+                         "options",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {sources,
+                          tokenizer,
+                          segment,
+                          lanes,
+                          {"split",
+                           "string?",
+                           "",
+                           "\"all\"",
+                           none,
+                           all,
+                           "",
+                           {},
+                           {"all", "training", "validation"}},
+                          share,
+                          {"max_tokens", "integer?",
+                           "no new document after so many; 0: all there are", "0", 0, all,
+                           "tokens"},
+                          threads}}},
+               .returns = {{"", "EvaluationStream", ""}},
+               .call = evaluation,
+               .errors = "when the split holds no document"},
+              {.name = "rmkv.data.batch",
+               .doc = "Makes a batch from token ids: one document a row, labels the next tokens.",
+               .args = {{"tokens", "shape|Tensor", "[B, T]"},
+                        {"options",
+                         "options?",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {{"segment_tokens", "integer?", "", "the whole row", 1}}}},
+               .returns = {{"", "Batch", ""}},
+               .call = make_batch,
+               .errors = "when rows are no whole segments"},
+              {.name = "Source:name",
+               .doc = "Returns the name.",
+               .args = {},
+               .returns = {{"", "string", ""}},
+               .call = source_name},
+              {.name = "Source:count",
+               .doc = "Returns the number of documents.",
+               .args = {},
+               .returns = {{"", "integer?", "nil when there is no end"}},
+               .call = source_count},
+              {.name = "Source:document",
+               .doc = "Returns the text of a document.",
+               .args = {{"index", "integer", "", "", 1}},
+               .returns = {{"", "string", ""}},
+               .call = source_document,
+               .errors = "beyond the last one, and on a damaged one"},
+              {.name = "Source:manifest",
+               .doc = "Returns what the documents depend on.",
+               .args = {},
+               .returns = {{"", "table", ""}},
+               .call = source_manifest},
+              {.name = "Source:fingerprint",
+               .doc = "Returns the hash of the manifest.",
+               .args = {},
+               .returns = {{"", "string", ""}},
+               .call = source_fingerprint},
+              {.name = "Stream:next",
+               .doc = "Returns the next segments of every lane.",
+               .args = {next_options},
+               .returns = {{"", "Batch", ""}},
+               .call = stream_next,
+               .errors = "when too many documents are bad"},
+              {.name = "Stream:cursor",
+               .doc = "Returns where the stream stands after the last batch.",
+               .args = {},
+               .returns = {{"", "table", "a few integers"}},
+               .call = stream_cursor},
+              {.name = "Stream:seek",
+               .doc = "Goes to a cursor; reads no more than the documents that lanes are in.",
+               .args = {{"cursor", "table", "from cursor()"}},
+               .returns = {},
+               .call = stream_seek,
+               .errors = "when lanes, sources or seed are others"},
+              {.name = "Stream:manifest",
+               .doc = "Returns what the order depends on: sources with files and hashes, weights, "
+                      "tokenizer, options.",
+               .args = {},
+               .returns = {{"", "table", ""}},
+               .call = stream_manifest},
+              {.name = "Stream:report",
+               .doc = "Returns counts so far: tokens, padding, real shares, bad documents.",
+               .args = {},
+               .returns = {{"", "table", ""}},
+               .call = stream_report},
+              {.name = "Stream:tokens",
+               .doc = "Returns the tokens served.",
+               .args = {},
+               .returns = {integer},
+               .call = stream_tokens},
+              {.name = "EvaluationStream:next",
+               .doc = "Returns the next segments of all lanes.",
+               .args = {next_options},
+               .returns = {{"", "Batch?", "nil when the pass is over"}, {"message", "string?", ""}},
+               .call = evaluation_next},
+              {.name = "EvaluationStream:rewind",
+               .doc = "Begins the pass again.",
+               .args = {},
+               .returns = {},
+               .call = evaluation_rewind},
+              {.name = "EvaluationStream:report",
+               .doc = "Returns counts so far.",
+               .args = {},
+               .returns = {{"", "table", ""}},
+               .call = evaluation_report},
+              {.name = "Batch.lanes",
+               .doc = "rows",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::lanes>},
+              {.name = "Batch.segments",
+               .doc = "segments of a row",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::segments>},
+              {.name = "Batch.segment_tokens",
+               .doc = "tokens of a segment",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::segment_tokens>},
+              {.name = "Batch.token_count",
+               .doc = "tokens without padding",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::token_count>},
+              {.name = "Batch.label_count",
+               .doc = "labels that are trained",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::label_count>},
+              {.name = "Batch.byte_count",
+               .doc = "bytes of text behind the labels",
+               .args = {},
+               .returns = {integer},
+               .call = batch_number<&Batch::byte_count>},
+              {.name = "Batch:tokens",
+               .doc = "Returns the tokens.",
+               .args = {},
+               .returns = {{"", "Tensor", "int64 [B, S*T]"}},
+               .call = batch_tensor<&Batch::tokens>},
+              {.name = "Batch:labels",
+               .doc = "Returns the labels; -100 is not trained.",
+               .args = {},
+               .returns = {{"", "Tensor", "int64 [B, S*T]"}},
+               .call = batch_tensor<&Batch::labels>},
+              {.name = "Batch:valid",
+               .doc = "Returns where there is no padding.",
+               .args = {},
+               .returns = {{"", "Tensor?", "bool [B, S*T]; nil: no padding at all"}},
+               .call = batch_tensor<&Batch::valid>},
+              {.name = "Batch:resets",
+               .doc = "Returns in which segments a document starts.",
+               .args = {},
+               .returns = {{"", "Tensor", "bool [B, S]"}},
+               .call = batch_tensor<&Batch::resets>},
+              {.name = "Batch:sources",
+               .doc = "Returns the number of the source of each segment, from 0.",
+               .args = {},
+               .returns = {{"", "Tensor", "int64 [B, S]"}},
+               .call = batch_tensor<&Batch::sources>},
+          },
+      .classes = {&class_of<const DocumentSource>(), &class_of<BoundStream>(),
+                  &class_of<BoundEvaluationStream>(), &class_of<Batch>()}};
+}
+
+}  // namespace rmkv::lua

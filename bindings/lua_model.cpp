@@ -1,0 +1,394 @@
+// Module rmkv.model: building, inspecting and probing models.
+#include <algorithm>
+
+#include "bindings/modules.h"
+#include "bindings/objects.h"
+#include "bindings/tensor_args.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/tensor/safetensors.h"
+#include "core/tensor/torch.h"
+
+namespace rmkv::lua {
+
+template <>
+const Class& class_of<LanguageModel>() {
+  static const Class type{
+      "Model", "a language model of any architecture: parameters, states, probes",
+      [](const void* object) -> size_t {
+        auto& store = static_cast<const LanguageModel*>(object)->parameters();
+        // Values and gradients.
+        return 2 * static_cast<size_t>(store.element_count()) * at::elementSize(store.dtype());
+      },
+      [](const void* object) -> const void* { return object; }};
+  return type;
+}
+
+namespace {
+
+LanguageModel& model(const Call& c) {
+  return c.object<LanguageModel>(1);
+}
+
+int create(Call& c) {
+  Table options = c.table(2);
+  const Value* seed = find(options, "seed");
+  std::shared_ptr<LanguageModel> made =
+      create_model(c.table(1), seed ? static_cast<uint64_t>(seed->as_int()) : 0,
+                   dtype_option(options, "dtype", at::kFloat), device_option(options));
+  return c.push_object(made);
+}
+
+int preset(Call& c) {
+  return c.push(Value(preset_config(c.string(1), c.string(2))));
+}
+int presets(Call& c) {
+  return c.push(preset_names());
+}
+
+int facts(Call& c) {
+  const ModelFacts& facts = model(c).facts();
+  return c.push(Value(Table{{"architecture", facts.architecture},
+                            {"vocabulary", facts.vocabulary},
+                            {"channels", facts.channels},
+                            {"layers", facts.layers},
+                            {"segment_tokens", facts.segment_tokens},
+                            {"any_split", facts.any_split},
+                            {"parameters", model(c).parameters().element_count()},
+                            {"dtype", dtype_name(model(c).parameters().dtype())},
+                            {"device", device_name(model(c).parameters().device())}}));
+}
+
+int config(Call& c) {
+  return c.push(Value(model(c).config()));
+}
+
+int parameters(Call& c) {
+  List list;
+  ParameterStore& store = model(c).parameters();
+  for (size_t i = 0; i < store.size(); ++i) {
+    const Parameter& parameter = store.all()[i];
+    List shape;
+    for (int64_t size : parameter.value.sizes()) shape.push_back(size);
+    list.push_back(Table{{"name", parameter.name},
+                         {"shape", shape},
+                         {"group", group_name(parameter.group)},
+                         {"frozen", store.is_frozen(i)},
+                         {"count", parameter.value.numel()}});
+  }
+  return c.push(Value(list));
+}
+
+int parameter(Call& c) {
+  return push_tensor(c, model(c).parameters().get(c.string(2)).value.detach());
+}
+
+int gradient(Call& c) {
+  const Tensor& gradient = model(c).parameters().get(c.string(2)).value.grad();
+  return gradient.defined() ? push_tensor(c, gradient) : c.absent("no gradient yet");
+}
+
+int set_parameter(Call& c) {
+  ParameterStore& store = model(c).parameters();
+  const Parameter& parameter = store.get(c.string(2));
+  const Tensor& value = tensor_arg(c, 3);
+  if (value.sizes() != parameter.value.sizes()) {
+    fail("value", shape_text(value.sizes()),
+         shape_text(parameter.value.sizes()) + ", the shape of " + parameter.name);
+  }
+  parameter.value.detach().copy_(value);
+  store.mark_changed();
+  return 0;
+}
+
+// Lua's string.find decides which names fit, so that patterns mean what they mean in recipes.
+bool name_fits(const Call& c, const std::string& name, const std::string& pattern) {
+  if (name == pattern) return true;
+  lua_getglobal(c.L, "string");
+  lua_getfield(c.L, -1, "find");
+  c.push(name);
+  c.push(pattern);
+  lua_call(c.L, 2, 1);
+  bool fits = !lua_isnil(c.L, -1);
+  lua_pop(c.L, 2);
+  return fits;
+}
+
+int freeze(Call& c) {
+  ParameterStore& store = model(c).parameters();
+  int64_t count = 0;
+  for (size_t i = 0; i < store.size(); ++i) {
+    if (!name_fits(c, store.all()[i].name, c.string(2))) continue;
+    store.set_frozen(i, c.boolean(3, true));
+    ++count;
+  }
+  return c.push(count);
+}
+
+int load_values(Call& c) {
+  model(c).parameters().load(tensors_arg(c, 2));
+  return 0;
+}
+
+int load(Call& c) {
+  model(c).parameters().load(read_safetensors(c.string(2)).tensors);
+  return 0;
+}
+
+int save(Call& c) {
+  return c.push(write_safetensors(c.string(2), model(c).parameters().named_values()));
+}
+
+int fingerprint(Call& c) {
+  std::string hashes;
+  for (const Parameter& parameter : model(c).parameters().all()) {
+    Tensor value = parameter.value.detach().to(at::kCPU).contiguous();
+    hashes += parameter.name + " " +
+              content_hash({static_cast<const char*>(value.data_ptr()),
+                            static_cast<size_t>(value.nbytes())}) +
+              "\n";
+  }
+  return c.push(content_hash(hashes));
+}
+
+int state(Call& c) {
+  at::NoGradGuard no_graph;
+  return c.push_new(model(c).initial_state(c.integer(2, 1)));
+}
+
+ForwardOptions forward_options(const Call& c, int index) {
+  ForwardOptions options;
+  at::ScalarType usual = model(c).parameters().dtype() == at::kDouble ? at::kDouble : at::kFloat;
+  options.compute_dtype = dtype_option(c.table(index), "dtype", usual);
+  return options;
+}
+
+Tensor run(Call& c) {
+  Tensor tokens = tokens_arg(c, 2);
+  State& state = c.object<State>(3);
+  const ModelFacts& facts = model(c).facts();
+  if (tokens.size(0) != state.batch()) {
+    fail("tokens", shape_text(tokens.sizes()),
+         "[" + std::to_string(state.batch()) + ", T]: one row for each lane of the state");
+  }
+  if (tokens.numel() == 0) fail("tokens", shape_text(tokens.sizes()), "at least one token");
+  int64_t low = tokens.min().item<int64_t>(), high = tokens.max().item<int64_t>();
+  if (low < 0 || high >= facts.vocabulary) {
+    fail("tokens", "ids " + std::to_string(low) + " .. " + std::to_string(high),
+         "0 .. " + std::to_string(facts.vocabulary - 1));
+  }
+  at::NoGradGuard no_graph;
+  // A failure half way leaves the caller's state as it was.
+  State next = state;
+  Tensor hidden =
+      model(c).forward(tokens.to(model(c).parameters().device()), next, forward_options(c, 4));
+  state = std::move(next);
+  return hidden;
+}
+
+int forward(Call& c) {
+  return push_tensor(c, run(c));
+}
+
+int logits(Call& c) {
+  Tensor hidden = run(c);
+  at::NoGradGuard no_graph;
+  return push_tensor(c, model(c).logits(hidden));
+}
+
+int head(Call& c) {
+  at::NoGradGuard no_graph;
+  const Tensor& hidden = tensor_arg(c, 2);
+  if (hidden.dim() == 0 || hidden.size(-1) != model(c).facts().channels) {
+    fail("hidden", shape_text(hidden.sizes()),
+         "[.., C=" + std::to_string(model(c).facts().channels) + "]");
+  }
+  return push_tensor(c, model(c).logits(hidden));
+}
+
+int flush(Call& c) {
+  at::NoGradGuard no_graph;
+  model(c).flush(c.object<State>(2), forward_options(c, 3));
+  return 0;
+}
+
+int probes(Call& c) {
+  return c.push(model(c).probe_names());
+}
+
+int probe(Call& c) {
+  std::vector<std::string> names = model(c).probe_names();
+  if (std::find(names.begin(), names.end(), c.string(2)) == names.end()) {
+    fail_because("name", unknown_name_text("probe", c.string(2), names));
+  }
+  at::NoGradGuard no_graph;
+  return push_tensor(c, model(c).probe(c.string(2), c.object<State>(3)));
+}
+
+int memory_names(Call& c) {
+  return c.push(model(c).memory_names(c.object<State>(2)));
+}
+
+}  // namespace
+
+Module model_module() {
+  const Field path{"path", "string", ""},
+      name{"name", "string", "\"layers.3.attention.qkv.weight\""};
+  const Field tokens{"tokens", "shape|Tensor",
+                     "ids from 0: a list, a list of lists, or int64 [B, T]"};
+  const Field state_field{"state", "State", "advances in place"};
+  const Field dtype{
+      "options", "options?",
+      "",        "",
+      -HUGE_VAL, HUGE_VAL,
+      "",        {{"dtype", "string?", "of products: fp32, bf16 or fp64", "\"fp32\""}}};
+  return {
+      .name = "rmkv.model",
+      .doc = "building, inspecting and probing models",
+      .functions =
+          {
+              {.name = "rmkv.model.create",
+               .doc = "Builds a model from its configuration, with fresh parameters.",
+               .args =
+                   {{"config", "table", "architecture, vocabulary and the architecture's own keys"},
+                    {"options",
+                     "options?",
+                     "",
+                     "",
+                     -HUGE_VAL,
+                     HUGE_VAL,
+                     "",
+                     {{"seed", "integer?", "of the initial parameters", "0", 0, 9007199254740992.0},
+                      {"dtype", "string?", "of the parameters: fp32 or fp64", "\"fp32\""},
+                      {"device", "string?", "", "\"cpu\""}}}},
+               .returns = {{"", "Model", ""}},
+               .call = create,
+               .errors = "on an unknown key, naming the nearest, or a value out of range"},
+              {.name = "rmkv.model.preset",
+               .doc = "Returns the configuration of a named size, without its vocabulary.",
+               .args = {{"architecture", "string", "\"rmkv\""},
+                        {"name", "string", "\"tiny\", \"small\", \"base\", \"1b\""}},
+               .returns = {{"", "table", ""}},
+               .call = preset,
+               .errors = "on an unknown name"},
+              {.name = "rmkv.model.presets",
+               .doc = "Lists the named sizes.",
+               .args = {},
+               .returns = {{"", "list", ""}},
+               .call = presets},
+              {.name = "Model:facts",
+               .doc = "Returns what is fixed for life.",
+               .args = {},
+               .returns = {{"", "table",
+                            "architecture, vocabulary, channels, layers, segment_tokens, "
+                            "any_split, parameters, dtype, device"}},
+               .call = facts},
+              {.name = "Model:config",
+               .doc = "Returns the complete configuration; create(config) builds the same "
+                      "architecture.",
+               .args = {},
+               .returns = {{"", "table", ""}},
+               .call = config},
+              {.name = "Model:parameters",
+               .doc = "Lists the parameters.",
+               .args = {},
+               .returns = {{"", "list", "{ name, shape, group, frozen, count }"}},
+               .call = parameters},
+              {.name = "Model:parameter",
+               .doc = "Returns a parameter; writing into it changes the model.",
+               .args = {name},
+               .returns = {{"", "Tensor", ""}},
+               .call = parameter,
+               .errors = "on an unknown name, naming the nearest"},
+              {.name = "Model:gradient",
+               .doc = "Returns the gradient of a parameter from the last step.",
+               .args = {name},
+               .returns = {{"", "Tensor?", ""}, {"message", "string?", ""}},
+               .call = gradient,
+               .errors = "on an unknown name"},
+              {.name = "Model:set_parameter",
+               .doc = "Replaces the values of a parameter.",
+               .args = {name, {"value", "Tensor", "of its shape"}},
+               .returns = {},
+               .call = set_parameter,
+               .errors = "on an unknown name or another shape"},
+              {.name = "Model:freeze",
+               .doc = "Excludes parameters from training, or takes them in again.",
+               .args = {{"pattern", "string", "a Lua pattern or a name"},
+                        {"frozen", "boolean?", "", "true"}},
+               .returns = {{"", "integer", "parameters that fitted"}},
+               .call = freeze},
+              {.name = "Model:load_values",
+               .doc = "Copies parameters in by name; nothing is written when one is missing, "
+                      "unknown or misshapen.",
+               .args = {{"values", "table", "name = Tensor"}},
+               .returns = {},
+               .call = load_values,
+               .errors = "listing what does not fit"},
+              {.name = "Model:load",
+               .doc = "Loads parameters from a safetensors file.",
+               .args = {path},
+               .returns = {},
+               .call = load,
+               .errors = "when the file is damaged or does not fit"},
+              {.name = "Model:save",
+               .doc = "Writes the parameters to a safetensors file.",
+               .args = {path},
+               .returns = {{"", "string", "hash of the file"}},
+               .call = save,
+               .errors = "when it cannot be written"},
+              {.name = "Model:fingerprint",
+               .doc = "Returns a hash of all parameters: equal for equal bits.",
+               .args = {},
+               .returns = {{"", "string", ""}},
+               .call = fingerprint},
+              {.name = "Model:state",
+               .doc = "Makes the state before the first token.",
+               .args = {{"lanes", "integer?", "", "1", 1, 1e6}},
+               .returns = {{"", "State", ""}},
+               .call = state},
+              {.name = "Model:forward",
+               .doc = "Advances a state over tokens, without gradients.",
+               .args = {tokens, state_field, dtype},
+               .returns = {{"hidden", "Tensor", "[B, T, C], normalised"}},
+               .call = forward,
+               .errors = "when ids or lanes do not fit"},
+              {.name = "Model:logits",
+               .doc = "Advances a state over tokens and applies the head.",
+               .args = {tokens, state_field, dtype},
+               .returns = {{"logits", "Tensor", "fp32 [B, T, V]"}},
+               .call = logits,
+               .errors = "when ids or lanes do not fit"},
+              {.name = "Model:head",
+               .doc = "Applies the head to hidden rows.",
+               .args = {{"hidden", "Tensor", "[.., C]"}},
+               .returns = {{"logits", "Tensor", "fp32 [.., V]"}},
+               .call = head,
+               .errors = "when the last size is not C"},
+              {.name = "Model:flush",
+               .doc =
+                   "Commits the open segment to memory now: a different computation from going on.",
+               .args = {state_field, dtype},
+               .returns = {},
+               .call = flush},
+              {.name = "Model:probes",
+               .doc = "Lists the names of the probes.",
+               .args = {},
+               .returns = {{"", "list", ""}},
+               .call = probes},
+              {.name = "Model:probe",
+               .doc = "Reads a probe of a state.",
+               .args = {{"name", "string", "one of probes()"}, {"state", "State", ""}},
+               .returns = {{"", "Tensor", ""}},
+               .call = probe,
+               .errors = "on an unknown name, naming the nearest"},
+              {.name = "Model:memory_names",
+               .doc = "Lists the tensors of a state that hold long-term memory.",
+               .args = {{"state", "State", ""}},
+               .returns = {{"", "list", ""}},
+               .call = memory_names},
+          },
+      .classes = {&class_of<LanguageModel>()}};
+}
+
+}  // namespace rmkv::lua
