@@ -1,7 +1,7 @@
 -- storyworld: small English stories, instructions and worked reasoning, made from a seed and an index.
 --
--- `document(index, seed, options)` is a pure function: the same text on every machine and thread.  People, things that
--- change hands, promises, secrets and feelings matter again many sentences later, and questions about them are
+-- `document(index, seed, options)` is a pure function: the same text on every machine and thread.  People, things
+-- that change hands, promises, secrets and feelings matter again many sentences later, and questions about them are
 -- asked inside and after the stories.  `question` makes held-out questions at a wanted distance, with choices, so that a
 -- memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story, questions,
 -- instructions, reasoning.
@@ -107,6 +107,12 @@ local function pick_fact(w, kind, since)
   return #list > 0 and w.random:pick(list) or nil
 end
 
+local function find_person(w, fact)
+  for _, person in ipairs(w.people) do
+    if person.name == fact.event.person then return person end
+  end
+end
+
 -- From here on nothing may touch or mention the fact.
 local function freeze(w, fact)
   for _, thing in ipairs(w.things) do
@@ -115,15 +121,14 @@ local function freeze(w, fact)
       thing.busy = true
     end
   end
-  for _, person in ipairs(w.people) do
-    if fact.event.person == person.name then w.frozen[person] = { [kFields[fact.kind]] = true, [fact.kind] = true } end
-  end
+  local person = find_person(w, fact)
+  if person then w.frozen[person] = { [kFields[fact.kind]] = true, [fact.kind] = true } end
 end
 
 local function is_current(w, fact)
   w.frozen = {}
   for _, other in ipairs(questions.facts(w)) do
-    if other.question == fact.question then return other.answer == fact.answer and other.at == fact.at end
+    if other.question == fact.question then return other.answer == fact.answer and other.at <= fact.at end
   end
   return false
 end
@@ -131,8 +136,9 @@ end
 ---A held-out question: stories made for it never occur among the documents.
 ---@param index integer
 ---@param options { seed: integer?, distance: integer?, kind: string? }? distance in tokens, about (default 200)
----@return { context: string, question: string, answer: string, choices: string[], distance: integer, kind: string }
---- context .. question .. answer is the text; answer and choices begin with a blank; distance is what was reached
+---@return { context: string, question: string, answer: string, choices: string[], distance: integer, fact_offset: integer, kind: string }
+--- context .. question .. answer is the text; answer and choices begin with a blank; distance is what was reached,
+--- fact_offset the first byte behind the fact
 function M.question(index, options)
   options = options or {}
   local distance_bytes = (options.distance or 200) * M.bytes_per_token
@@ -153,6 +159,12 @@ function M.question(index, options)
       end
     end
     if fact then
+      local field = kFields[kind]
+      if field and w.bytes - fact.at > distance_bytes then
+        -- Told too long ago: once more.
+        filler.mention(w, find_person(w, fact), field)
+        fact.at = w.bytes
+      end
       freeze(w, fact)
       while distance_bytes - (w.bytes - fact.at) > 700 do story.step(w, 3) end
       while distance_bytes - (w.bytes - fact.at) > 30 do filler.sentence(w, w:free_person() or w.people[1]) end
@@ -162,7 +174,7 @@ function M.question(index, options)
         for i, choice in ipairs(choices) do choices[i] = " " .. choice end
         return {
           context = w:text(), question = "Question: " .. fact.question .. "\nAnswer:", answer = " " .. fact.answer,
-          choices = choices, distance = math.floor((w.bytes - fact.at) / M.bytes_per_token + 0.5), kind = kind,
+          choices = choices, fact_offset = fact.at + 1, distance = math.floor((w.bytes - fact.at) / M.bytes_per_token + 0.5), kind = kind,
         }
       end
     end

@@ -1,7 +1,5 @@
 -- Small scenes and single sentences between the beats: weather, walks, food, pets, and what everybody already knows
 -- (the color of a hat, a dog's name), so that old facts are needed all the time.
-local words = require "sources.storyworld.words"
-
 local M = {}
 
 local kNature = {
@@ -33,12 +31,16 @@ local kPet = {
   "{a} played with {a.pet} the {a.petkind}.",
 }
 local kDish = {
-  "There was {a.dish}, and {a} was glad, because that was what {a.he} liked best.", "{a} dreamed of {a.dish}, the best food of all.",
+  "Somebody had made {a.dish}, and {a} was glad, because that was what {a.he} liked best.", "{a} dreamed of {a.dish}, the best food of all.",
   '"I could eat {a.dish} every day," said {a}.', "It smelled of {a.dish}, and {a} smiled.",
 }
 local kHobby = {
   "{a} had some time {a.hobby}.", "There was time {a.hobby}, and that was what {a} loved.", "{a} had always loved {a.hobby}.",
   '"I want {a.hobby} all day," said {a}.',
+}
+local kHome = {
+  "As you know, {a} lived {a.home}.", '"I live {a.home}," said {a} to a stranger.',
+  "{a} thought of home. Yes, {a} lived {a.home}.",
 }
 local kTalk = {
   '"What a day," said {a}. "Yes," said {b}.', '"Are you tired?" asked {a}. "A little," said {b}.',
@@ -67,12 +69,19 @@ function M.sentence(w, a)
     w:say(kPet, { a = a })
   elseif roll <= 92 and allowed(w, a, "dish") then
     w:say(kDish, { a = a })
+  elseif roll <= 96 and allowed(w, a, "home") then
+    w:say(kHome, { a = a })
   elseif allowed(w, a, "hobby") then
     w:say(kHobby, { a = a })
   else
     w:say(kNature)
   end
 end
+
+local kMentions = { wear = kWear, pet = kPet, dish = kDish, home = kHome }
+
+-- One sentence that tells a field of `a` ("wear", "pet", "dish", "home") once more.
+function M.mention(w, a, field) w:say(kMentions[field], { a = a }) end
 
 -- A scene in which nothing happens.
 function M.scene(w)

@@ -2,7 +2,7 @@
 local World = require "sources.storyworld.world"
 local filler = require "sources.storyworld.filler"
 local story = require "sources.storyworld.story"
-local words = require "sources.storyworld.words"
+local template = require "sources.storyworld.template"
 
 local M = {}
 
@@ -64,7 +64,6 @@ function M.make(random, trace)
   w:paragraph()
   w:say(mood.ending, { a = hero })
   w:paragraph()
-  local template = require "sources.storyworld.template"
   local out, n = {}, 0
   local thing
   for _, other in ipairs(w.things) do
@@ -80,7 +79,5 @@ function M.make(random, trace)
   end
   return request .. "\n<start>" .. w:text() .. "<end>", w, mood_name
 end
-
-M.words = words
 
 return M

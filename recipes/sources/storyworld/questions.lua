@@ -62,12 +62,14 @@ function M.facts(w)
   for _, thing in ipairs(w.things) do
     local where = thing.where
     if where and not frozen(w, thing, "where") then
+      -- Counted from the last time the thing was spoken of at all.
+      local at = math.max(thing.fact_at, thing.seen.name or 0, thing.seen.a or 0)
       if where.he then
-        add("holder", thing.fact_at, "Who has " .. thing.name .. "?", where.name, function() return people_names(where.name) end,
+        add("holder", at, "Who has " .. thing.name .. "?", where.name, function() return people_names(where.name) end,
           { thing = thing.short })
       else
         local answer = where.inside or where.at
-        add("place", thing.fact_at, "Where is " .. thing.name .. "?", answer, function()
+        add("place", at, "Where is " .. thing.name .. "?", answer, function()
           local list = {}
           for _, container in ipairs(w.containers) do list[#list + 1] = container.inside end
           for _, place in ipairs(w.places) do list[#list + 1] = place.at end

@@ -1,6 +1,5 @@
 -- One story: an opening, several plots woven into each other, an ending that ties them up.
 local filler = require "sources.storyworld.filler"
-local words = require "sources.storyworld.words"
 
 local M = {}
 
@@ -94,13 +93,16 @@ local function end_plot(w, plot)
   end
 end
 
+-- Plots that tell a field of their people again.
+local kTells = { sick = "dish", pet = "pet" }
+
 local function can_run(w, plot)
   for _, thing in ipairs(plot.things) do
     if w.frozen[thing] then return false end
   end
   for _, person in ipairs(plot.people) do
     local frozen = w.frozen[person]
-    if frozen and (frozen[plot.name] or frozen.plot) then return false end
+    if frozen and frozen[kTells[plot.name] or ""] then return false end
   end
   return true
 end
@@ -121,7 +123,7 @@ function M.step(w, weave, names)
   local plot = random:pick(ready)
   plot.beats[plot.step]()
   plot.step = plot.step + 1
-  if random:chance(0.5) then filler.sentence(w, random:pick(plot.people)) end
+  if random:chance(0.5) then filler.sentence(w, random:pick(w.present)) end
   if plot.step > #plot.beats then end_plot(w, plot) end
 end
 
@@ -160,7 +162,5 @@ function M.close(w)
   end
   w:say(kEnd)
 end
-
-M.words = words
 
 return M

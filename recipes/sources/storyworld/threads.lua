@@ -30,8 +30,8 @@ function M.lost(w)
   local b = a and w:free_person { [a] = true }
   if not b then return end
   local o, new = thing_of(w, a)
-  local p, home = w:any_place(), nil
-  home = w:any_place(p)
+  local p = w:any_place()
+  local home = w:any_place(p)
   local spot = w.random:pick(words.spots)
   return { things = { o }, people = { a, b }, beats = {
     function()
@@ -232,13 +232,13 @@ function M.locked(w)
     end,
     function()
       w:scene({ a }, p)
-      local first = w:say({
+      w:say({
         "{a} found {k.a}. It was locked. {a} pulled and pushed, but it did not open.",
         "In a dark corner stood {k.a}. {a} tried to open it, but it was locked.",
         '"What is in there?" said {a} and knocked on {k.a}. But it was locked.',
       }, { a = a, k = k })
       w:say({ "{a} needed a key.", '"I need a key," said {a}.', "Without a key nobody could open it." }, { a = a })
-      first = w:say({ "{a} was curious.", "That made {a} curious.", "Now {a} was very curious." }, { a = a })
+      local first = w:say({ "{a} was curious.", "That made {a} curious.", "Now {a} was very curious." }, { a = a })
       w:feels(a, "curious", first)
     end,
     function()
@@ -300,6 +300,7 @@ function M.quarrel(w)
       local first = w:say({ "{b} was angry and ran away.", "{b} was angry. {b.he} said no more and left.", "They shouted, and {b} was angry." },
         { b = b })
       w:feels(b, "angry", first)
+      w.present = { a }
     end,
     function()
       w:scene({ b, c }, w:any_place())
@@ -332,6 +333,9 @@ function M.broken(w)
   local b = a and w:free_person { [a] = true }
   if not b then return end
   local o, new = thing_of(w, a)
+  for _, noun in ipairs(words.soft) do
+    if o.noun == noun then return end
+  end
   local p = w:any_place()
   return { things = { o }, people = { a, b }, beats = {
     function()
@@ -361,7 +365,7 @@ function M.broken(w)
       w:moved(o, a, first, "give")
       w:say({ '"Thank you for telling me the truth," said {a}. "We can fix it." And they fixed it with glue.',
         '{a} was silent for a moment. Then {a.he} said, "You were honest. That is worth more." Together they mended it.' }, { a = a })
-      first = w:say({ "{b} was glad and proud of being honest. Yes, {b} was proud.", "{b} was proud that {b.he} had told the truth." }, { b = b })
+      first = w:say({ "{b} felt light again, and {b} was proud.", "{b} was proud that {b.he} had told the truth." }, { b = b })
       w:feels(b, "proud", first)
     end,
   } }

@@ -131,15 +131,15 @@ function M.pet(w)
   local a = w:free_person(nil, function(x) return x.pet and not x.elder end)
   local b = a and w:free_person { [a] = true }
   if not b or (w.frozen[a] and w.frozen[a].pet) then return end
-  local p, q = w:any_place(), nil
-  q = w:any_place(p)
+  local p = w:any_place()
+  local q = w:any_place(p)
   a.busy_pet = true
   return { things = {}, people = { a, b }, beats = {
     function()
       w:scene({ a }, w:any_place(q))
-      local first = w:say({ '"{a.pet}! {a.pet}!" called {a}. But the {a.petkind} did not come.', "{a.pet} the {a.petkind} was gone. {a} called and called.",
+      w:say({ '"{a.pet}! {a.pet}!" called {a}. But the {a.petkind} did not come.', "{a.pet} the {a.petkind} was gone. {a} called and called.",
         "The door was open, and {a.pet} the {a.petkind} had run away." }, { a = a })
-      first = w:say({ "{a} was worried.", "{a} was worried and wanted to look for {a.pet}." }, { a = a })
+      local first = w:say({ "{a} was worried.", "{a} was worried and wanted to look for {a.pet}." }, { a = a })
       w:feels(a, "worried", first)
     end,
     function()
@@ -177,7 +177,7 @@ function M.wish(w)
     end,
     function()
       w:scene({ b }, w:any_place())
-      local first = w:say({ "In an old shop {b} saw {o.a} and thought of {a}, who wanted {wish}. {b} bought it.",
+      local first = w:say({ "A man was selling old things. {b} saw {o.a} and thought of {a}, who wanted {wish}. {b} bought it.",
         '{b} found {o.a}. "{a} wants {wish}," thought {b}. "This is just right." And {b} took it along.' },
         { a = a, b = b, o = o, wish = wish })
       a.seen.wish = w.bytes

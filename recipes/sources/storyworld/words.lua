@@ -40,12 +40,14 @@ W.looks = words [[silver golden red blue green yellow white black old small wood
 W.things = words [[key map ring lantern book letter coin flute drum doll kite ball knife rope cup bell feather shell stone
   whistle brush mirror clock compass button ribbon candle spoon blanket boat necklace bottle pencil medal lamp
   puppet stamp magnet rattle crown horn pearl]]
+-- Those of them that cannot break.
+W.soft = words "map letter rope feather ribbon blanket coin stone ball button key"
 -- Things that hold other things and stay where they are.
 W.containers = words "box chest basket drawer jar sack cupboard trunk bucket pot barrel crate"
-W.clothes = words "hat coat scarf cap shirt jacket bag belt cape sweater"
+W.clothes = words "hat coat scarf cap shirt jacket belt cape sweater hood vest"
 
 W.pets = words "dog cat goat pony rabbit duck hen parrot mouse donkey sheep turtle frog pig kitten puppy lamb goose"
-W.pet_names = words [[Biscuit Pepper Daisy Rusty Shadow Clover Ginger Snow Patch Honey Acorn Bean Pip Star Muffin Coco
+W.pet_names = words [[Biscuit Pepper Daisy Rusty Shadow Clover Ginger Poppy Patch Honey Acorn Bean Pip Star Muffin Coco
   Lucky Smoky Maple Pebble Button Cloud Waffle Sunny]]
 
 -- Countable foods: singular, plural.
@@ -67,8 +69,8 @@ W.homes = phrases [[in a small house by the river, in a red house on the hill, a
 W.wishes = phrases [[to be a sailor, to see the sea, to fly like a bird, to learn to read, to build a boat,
   to have a garden, to become a doctor, to live in a tower, to find a treasure, to write a book, to climb the hill,
   to play in a band, to ride a horse, to become a baker, to meet a king, to visit the city]]
-W.fears = phrases [[the dark, the storm, deep water, loud thunder, the old well, big dogs, high places, the black cave,
-  the night, the cold wind, bees, the deep forest]]
+W.fears = phrases [[the dark, the storm, the deep water, the thunder, the old well, the big dog, the high wall, the black cave,
+  the night, the cold wind, the strange noise, the deep forest, the fog, the tall tower]]
 W.deeds = phrases [[bring a warm blanket, fix the broken fence, carry the wood, sweep the floor, feed the hens,
   bring fresh bread, water the flowers, paint the door, sing a song, read a story, bake a cake, mend the net,
   wash the windows, pick some apples, clean the lamp, find the lost sheep, light the fire, cook the soup]]

@@ -20,11 +20,20 @@ function World.new(random, trace)
     people = {}, things = {}, places = {}, containers = {},
     time = 1, day = 1, lead = "", last_choice = {},
     names_used = {}, events = trace and {} or nil,
+    present = {},  -- who is in the scene
     frozen = {},  -- facts that must not be mentioned while a question waits: frozen[entity][field]
   }, World)
+  -- Told fields count from the end of their sentence, so they are collected until it is written.
+  local told, count = {}, 0
   world.mention = function(entity, field)
-    local seen = entity.seen
-    if seen then seen[field] = world.bytes end
+    if entity.seen then
+      told[count + 1], told[count + 2] = entity.seen, field
+      count = count + 2
+    end
+  end
+  world.settle_mentions = function(at)
+    for i = 1, count, 2 do told[i][told[i + 1]] = at end
+    count = 0
   end
   return world
 end
@@ -60,6 +69,7 @@ function World:say(choices, context)
   if last and last:byte(-1) ~= 10 then self:append " " end
   local n, bytes = template.fill(template_text, context or {}, self.out, self.n, self.mention)
   self.n, self.bytes = n, self.bytes + bytes
+  self.settle_mentions(self.bytes)
   return first
 end
 
@@ -108,7 +118,7 @@ function World:new_person(options)
     himself = gender.himself, girl = girl, kind = elder and (girl and "woman" or "man") or gender.kind, elder = elder,
     trait = options and options.trait or random:pick(words.traits), hobby = unused(self, words.hobbies),
     color = unused(self, words.colors), cloth = unused(self, words.clothes),
-    dish = unused(self, words.dishes), home = unused(self, words.homes), seen = {}, told = {}, busy = false, feeling = nil,
+    dish = unused(self, words.dishes), home = unused(self, words.homes), seen = {}, busy = false,
   }
   person.wear = person.color .. " " .. person.cloth
   person.awear, person.atrait = World.article(person.wear), World.article(person.trait)
@@ -212,13 +222,17 @@ local kLeads = {
   { "Late in the evening, ", "When the stars came out, ", "Before bed, " },
 }
 local kNextDay = { "The next morning, ", "The next day, ", "A day later, ", "Early the next morning, " }
+local kFirst = { "One day, ", "One morning, ", "One fine day, ", "It was a cold morning when ", "" }
 local kSoon = { "Soon, ", "A little later, ", "Then ", "After a while, ", "", "" }
 
 -- A new paragraph; sometimes the clock moves on.
 function World:open_scene()
   self:paragraph()
   local random = self.random
-  if random:chance(0.55) then
+  if not self.began then
+    self.began = true
+    self.lead = random:pick(kFirst)
+  elseif random:chance(0.55) then
     if self.time == #kTimes then
       self.time, self.day = 1, self.day + 1
       self.lead = random:pick(kNextDay)
@@ -227,7 +241,7 @@ function World:open_scene()
       self.lead = random:pick(kLeads[self.time])
     end
   else
-    self.lead = self.bytes == 0 and "" or random:pick(kSoon)
+    self.lead = random:pick(kSoon)
   end
 end
 
@@ -250,6 +264,7 @@ function World:scene(people, place)
 end
 
 function World:gather(people, place)
+  self.present = people
   local movers, stayers = {}, {}
   for i = 1, #people do
     local list = people[i].place == place and stayers or movers
