@@ -19,7 +19,7 @@ end
 ---One source from a data argument.
 ---@param argument string
 ---@param opt {data_dir: string?, seed: integer, field: string?}
----@return {source: userdata, weight: number, name: string}
+---@return {source: userdata, weight: number}
 function M.source(argument, opt)
   local path, weight = split_weight(argument)
   local system = rmkv.system
@@ -37,7 +37,7 @@ function M.source(argument, opt)
       source = rmkv.data.open(path, opt.field and opt.field ~= "" and { text = "{" .. opt.field .. "}" } or nil)
     else source = rmkv.data.open(path) end
   end
-  return { source = source, weight = weight, name = source:name() }
+  return { source = source, weight = weight }
 end
 
 ---Names of the sources that come with the program.

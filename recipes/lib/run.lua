@@ -109,7 +109,7 @@ function Run:begin(facts)
   local options = {}
   for name, value in pairs(self.opt) do options[name] = value end
   local description = {
-    options = options, mode = self.mode, version = rmkv.version, build = rmkv.build(),
+    options = options, mode = self.mode, version = rmkv.version, torch = rmkv.system.health().torch,
     model = facts.model, data = facts.data, tokenizer = facts.tokenizer,
   }
   if self.resume_from then
@@ -202,14 +202,13 @@ function Run:fraction() return (self.step - 1) / self.total end
 ---@param report userdata rmkv.train.trainer():step()
 ---@param facts table? further figures for the log line: lr, bptt …
 function Run:report(report, facts)
-  local counts = report:facts()
-  self.tokens = self.tokens + counts.tokens
-  self.bytes = self.bytes + counts.bytes
+  self.tokens = self.tokens + report.token_count
+  self.bytes = self.bytes + report.byte_count
   if not (self:due("log") or self.step == self.total) then return end
-  local loss = report:loss()
+  local loss = report.loss
   local line = {
-    tokens = self.tokens, loss = loss, gradient_norm = report:gradient_norm(), skipped = report:skipped(),
-    bits_per_byte = loss * counts.labels / math.max(1, counts.bytes) / math.log(2),
+    tokens = self.tokens, loss = loss, gradient_norm = report.gradient_norm, skipped = report.skipped,
+    bits_per_byte = report.bits_per_byte,
   }
   for key, value in pairs(facts or {}) do line[key] = value end
   self.board:scalar("train/loss", self.step, loss)

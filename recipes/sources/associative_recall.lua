@@ -37,6 +37,11 @@ local function pairs_of(random, options, count)
   return keys, values
 end
 
+-- Neither key nor value.
+local function useless_word(random, options)
+  return " " .. task.word(options.vocabulary + random:int(64) - 1)
+end
+
 -- Places for `count` queries among `places`, drawn one after the other with weight exponent * place^(exponent - 1).
 local function query_places(random, count, places, exponent)
   local weights, total, taken = {}, 0, {}
@@ -78,7 +83,7 @@ function M.document(index, seed, given)
       local i = order[query]
       text:read(" " .. keys[i]):write(" " .. values[i])
     else
-      text:read(" " .. task.word(options.vocabulary + random:int(64) - 1) .. " " .. task.word(options.vocabulary + random:int(64) - 1))
+      text:read(useless_word(random, options)):read(useless_word(random, options))
     end
   end
   return text:finish()
@@ -95,11 +100,12 @@ function M.question(index, given)
   local asked = random:int(count)
   local distance = 2 * (count - asked) + 1
   while distance < (given and given.distance or 0) do
-    text:read(" " .. task.word(options.vocabulary + random:int(64) - 1))
+    text:read(useless_word(random, options))
     distance = distance + 1
   end
   local context = text:finish()
-  return task.question(random, context, " " .. keys[asked], values[asked], distance, function() return random:pick(values) end)
+  return task.question(random, context, " " .. keys[asked], values[asked], distance,
+    function() return random:pick(values) end)
 end
 
 return M

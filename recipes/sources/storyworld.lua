@@ -2,8 +2,8 @@
 --
 -- `document(index, seed, options)` is a pure function: the same text on every machine and thread.  People, things
 -- that change hands, promises, secrets and feelings matter again many sentences later, and questions about them are
--- asked inside and after the stories.  `question` makes held-out questions at a wanted distance, with choices, so that a
--- memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story, questions,
+-- asked inside and after the stories.  `question` makes held-out questions at a wanted distance, with choices, so
+-- that a memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story, questions,
 -- instructions, reasoning.
 local Random = require "sources.lib.random"
 local World = require "sources.storyworld.world"
@@ -136,7 +136,8 @@ end
 ---A held-out question: stories made for it never occur among the documents.
 ---@param index integer
 ---@param options { seed: integer?, distance: integer?, kind: string? }? distance in tokens, about (default 200)
----@return { context: string, question: string, answer: string, choices: string[], distance: integer, fact_offset: integer, kind: string }
+---@return { context: string, question: string, answer: string, choices: string[], distance: integer,
+--- fact_offset: integer, kind: string } question
 --- context .. question .. answer is the text; answer and choices begin with a blank; distance is what was reached,
 --- fact_offset the first byte behind the fact
 function M.question(index, options)
@@ -174,12 +175,14 @@ function M.question(index, options)
         for i, choice in ipairs(choices) do choices[i] = " " .. choice end
         return {
           context = w:text(), question = "Question: " .. fact.question .. "\nAnswer:", answer = " " .. fact.answer,
-          choices = choices, fact_offset = fact.at + 1, distance = math.floor((w.bytes - fact.at) / M.bytes_per_token + 0.5), kind = kind,
+          choices = choices, fact_offset = fact.at + 1, kind = kind,
+          distance = math.floor((w.bytes - fact.at) / M.bytes_per_token + 0.5),
         }
       end
     end
   end
-  error(("storyworld question: got no question of kind '%s', expected one of %s"):format(kind, table.concat(kKinds, ", ")), 0)
+  error(("storyworld question: got no question of kind '%s', expected one of %s"):format(
+    kind, table.concat(kKinds, ", ")), 0)
 end
 
 return M
