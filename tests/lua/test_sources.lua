@@ -1,8 +1,8 @@
 -- The synthetic tasks: pure, exactly as defined, with the trained part where it belongs.  Returns named tests.
 local tests = {}
 
-local kTasks = { "copy", "reverse", "associative_recall", "remember", "rewrite", "passkey", "repeat_segment", "interleaved",
-  "facts" }
+local kTasks = { "copy", "reverse", "associative_recall", "remember", "rewrite", "passkey", "repeat_segment",
+  "interleaved", "facts" }
 
 local function check(condition, what, ...)
   if not condition then error(what:format(...), 2) end
@@ -49,7 +49,8 @@ tests["every task is pure, has its name, and sorted spans inside the text"] = fu
       local text, spans = source.document(index, 1)
       local last = 0
       for _, span in ipairs(spans) do
-        check(span[1] > last and span[2] >= span[1] and span[2] <= #text, "%s: span %d..%d of %d", name, span[1], span[2], #text)
+        check(span[1] > last and span[2] >= span[1] and span[2] <= #text, "%s: span %d..%d of %d", name, span[1],
+          span[2], #text)
         last = span[2]
       end
       check(#divide(text, spans) > 0, "%s: nothing is trained", name)
@@ -97,7 +98,8 @@ tests["associative recall: pairs first, each key asked once, values of the upper
         check(list[i + 1] == value_of[list[i]], "%s: %s is %s", where, list[i], list[i + 1])
         gaps[(i - 15) / 2] = true
       else
-        check(numbers[list[i]] >= 1024 and numbers[list[i + 1]] >= 1024, "%s: filler %s %s", where, list[i], list[i + 1])
+        local useless = numbers[list[i]] >= 1024 and numbers[list[i + 1]] >= 1024
+        check(useless, "%s: filler %s %s", where, list[i], list[i + 1])
       end
     end
     check(#trained == 8, "%s: %d values trained", where, #trained)
