@@ -10,6 +10,9 @@ mv "$work/first" "$work/moved place"
 program="$work/moved place/bin/rmkv"
 same "runs from the moved tree" "$(cd / && "$program" -e 'print(6 * 7)' 2>&1)" "42"
 has "with its own libraries" "$(ldd "$program")" "libtorch_cpu.so => $work/moved place/bin/../lib/rmkv/libtorch_cpu.so"
+if [ -e "$build/lib/rmkv/librmkv_cuda.so" ] && [ ! -e "$work/moved place/lib/rmkv/librmkv_cuda.so" ]; then
+  same "the CUDA library is installed" "$(ls "$work/moved place/lib/rmkv")" librmkv_cuda.so
+fi
 [ -e "$work/moved place/share/rmkv/recipes/pretrain.lua" ] || same "recipes are installed" "$(ls "$work/moved place/share/rmkv")" recipes
 has "finds its recipes by name" "$(cd / && "$program" pretrain --help 2>&1)" "--preset"
 finish
