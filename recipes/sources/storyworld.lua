@@ -3,8 +3,8 @@
 -- `document(index, seed, options)` is a pure function: the same text on every machine and thread.  People, things
 -- that change hands, promises, secrets and feelings matter again many sentences later, and questions about them are
 -- asked inside and after the stories.  `question` makes held-out questions at a wanted distance, with choices, so
--- that a memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story, questions,
--- instructions, reasoning.
+-- that a memory can be scored.  The parts: storyworld/words, template, world (state), threads (plots), story,
+-- questions, instructions, reasoning.
 local Random = require "sources.lib.random"
 local World = require "sources.storyworld.world"
 local filler = require "sources.storyworld.filler"

@@ -122,7 +122,8 @@ end
 tests["random numbers: other purposes, indices and seeds are other sequences"] = function()
   local seen = {}
   local far = 1 + 2 ^ 32
-  for _, key in ipairs { { 1, 1, "a" }, { 1, 2, "a" }, { 2, 1, "a" }, { 1, 1, "b" }, { 1, far, "a" }, { far, 1, "a" } } do
+  local keys = { { 1, 1, "a" }, { 1, 2, "a" }, { 2, 1, "a" }, { 1, 1, "b" }, { 1, far, "a" }, { far, 1, "a" } }
+  for _, key in ipairs(keys) do
     local random = Random.new(key[1], key[2], key[3])
     local text = random:next() .. " " .. random:next()
     check(not seen[text], "two equal sequences: %s", text)
