@@ -17,6 +17,8 @@ namespace {
 
 // So many words are split, hashed and prefetched before the first is looked up.
 constexpr size_t kBatchWords = 256;
+// Most tokens are no longer.
+constexpr size_t kCopyBytes = 16;
 // A short word has at most as many tokens as bytes.
 constexpr size_t kGatheredIds = kBatchWords * WordKey::kMaxBytes + WordCache::kInlineIds + 1;
 
@@ -130,6 +132,7 @@ void BpeTokenizer::add_bytes_of_tokens() {
     }
   }
   offsets_.push_back(static_cast<uint32_t>(bytes_.size()));
+  bytes_.append(kCopyBytes, '\0');
   id_of_bytes_.reserve(size);
   for (size_t id = 0; id < spec_.spellings.size(); ++id) {
     if (spelled[id] && !spec_.spellings[id].empty()) {
@@ -153,6 +156,25 @@ std::string_view BpeTokenizer::token_bytes(int32_t id) const {
          "an id from 0 to " + std::to_string(vocab_size() - 1));
   }
   return std::string_view(bytes_).substr(offsets_[id], offsets_[id + 1] - offsets_[id]);
+}
+
+std::string BpeTokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  size_t size = 0;
+  for (const int32_t id : ids) size += token_bytes(id).size();
+  std::string text(size + kCopyBytes, '\0');
+  char* out = text.data();
+  for (const int32_t id : ids) {
+    if (skip_special && special_[id]) continue;
+    const char* const from = bytes_.data() + offsets_[id];
+    const size_t token_size = offsets_[id + 1] - offsets_[id];
+    // A fixed number of bytes is copied faster than the right number; the next token overwrites the
+    // rest.
+    std::memcpy(out, from, kCopyBytes);
+    if (token_size > kCopyBytes) std::memcpy(out, from, token_size);
+    out += token_size;
+  }
+  text.resize(static_cast<size_t>(out - text.data()));
+  return text;
 }
 
 std::optional<int32_t> BpeTokenizer::token_id(std::string_view bytes) const {

@@ -27,6 +27,7 @@ class BpeTokenizer : public Tokenizer {
   int32_t vocab_size() const override { return static_cast<int32_t>(offsets_.size()) - 1; }
   void encode_to(std::string_view text, const EncodeOptions& options,
                  std::vector<int32_t>& ids) const override;
+  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const override;
   std::string_view token_bytes(int32_t id) const override;
   std::optional<int32_t> token_id(std::string_view bytes) const override;
   bool is_special(int32_t id) const override;

@@ -46,10 +46,7 @@ class RegexSplitter : public Splitter {
     size_t count = 0;
     size_t search_from = begin;
     while (count < words.size() && begin < text.size()) {
-      const int status = search_from > text.size()
-                             ? PCRE2_ERROR_NOMATCH
-                             : pcre2_match(regex_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                           text.size(), search_from, 0, match.get(), nullptr);
+      const int status = search(text, search_from, match.get());
       if (status < 0 && status != PCRE2_ERROR_NOMATCH) {
         fail_because("tokenizer.split", "regular expression gave up: " + pcre2_message(status));
       }
@@ -78,6 +75,17 @@ class RegexSplitter : public Splitter {
   }
 
  private:
+  int search(std::string_view text, size_t from, pcre2_match_data* match) const {
+    if (from > text.size()) return PCRE2_ERROR_NOMATCH;
+    const auto run = [&](uint32_t options) {
+      return pcre2_match(regex_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
+                         options, match, nullptr);
+    };
+    const int status = run(0);
+    // The interpreter keeps its stack on the heap.
+    return status == PCRE2_ERROR_JIT_STACKLIMIT ? run(PCRE2_NO_JIT) : status;
+  }
+
   std::unique_ptr<pcre2_code, Release> regex_;
 };
 

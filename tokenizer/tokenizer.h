@@ -54,10 +54,10 @@ class Tokenizer {
   // Hugging Face tokenizer.json text; read by their `tokenizers` library with the same ids.
   virtual std::string to_json() const = 0;
 
-  std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
+  // The bytes of all tokens in order; `skip_special` leaves special tokens out.  Throws as token_bytes does.
+  virtual std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
 
-  // The bytes of all tokens in order; `skip_special` leaves special tokens out.
-  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+  std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
 
   // The id of a special token; throws when the vocabulary has no special token of that name.
   int32_t special(std::string_view name) const;
