@@ -6,13 +6,16 @@ local report = require "lib.report"
 
 local M = {}
 
--- "cell=lstm" -> cell, "lstm"; numbers, true and false become what they look like.
+-- "cell=lstm" -> cell, "lstm"; numbers, true and false become what they look like, "1,3" a list.
 local function model_settings(list)
   local settings = {}
   for _, text in ipairs(list) do
     local key, value = text:match "^([%w_]+)=(.*)$"
     if not key then error(("--set_model %s: expected KEY=VALUE"):format(text), 0) end
     if value == "true" or value == "false" then settings[key] = value == "true"
+    elseif value:find "^[%d,]*,[%d,]*$" then
+      settings[key] = rmkv.json.list {}
+      for number in value:gmatch "%d+" do table.insert(settings[key], tonumber(number)) end
     else settings[key] = tonumber(value) or value end
   end
   return settings
@@ -21,7 +24,9 @@ end
 -- The model's configuration without its vocabulary.
 local function model_config(opt)
   local config = rmkv.model.preset(opt.model, opt.preset)
-  for key, value in pairs(model_settings(opt.set_model)) do config[key] = value end
+  local settings = model_settings(opt.set_model)
+  if settings.layers then config.memory_layers = nil end  -- the preset's list fits its own depth
+  for key, value in pairs(settings) do config[key] = value end
   if opt.segment > 0 then config.segment_tokens = opt.segment end
   return config
 end
