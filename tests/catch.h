@@ -1,4 +1,5 @@
-// Catch2 from whichever major version the system has (2 on Debian 12, 3 on newer), with the names of version 2.
+// Catch2 from whichever major version the system has (2 on Debian 12, 3 on newer), with the names
+// of version 2.
 //
 // A test that cannot run here writes `WARN("SKIPPED: reason"); return;`, which scripts/test counts.
 #pragma once
@@ -11,8 +12,12 @@ using Catch::Approx;
 
 namespace Catch::Matchers {
 // In version 3 `Contains` matches ranges; for text it is preferred here, being no template.
-inline auto Contains(const char* text) { return ContainsSubstring(text); }
-inline auto Contains(std::string text) { return ContainsSubstring(text); }
+inline auto Contains(const char* text) {
+  return ContainsSubstring(text);
+}
+inline auto Contains(std::string text) {
+  return ContainsSubstring(text);
+}
 }  // namespace Catch::Matchers
 namespace Catch {
 using namespace Matchers;

@@ -54,7 +54,8 @@ class Tokenizer {
   // Hugging Face tokenizer.json text; read by their `tokenizers` library with the same ids.
   virtual std::string to_json() const = 0;
 
-  // The bytes of all tokens in order; `skip_special` leaves special tokens out.  Throws as token_bytes does.
+  // The bytes of all tokens in order; `skip_special` leaves special tokens out.  Throws as
+  // token_bytes does.
   virtual std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
 
   std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;

@@ -5,8 +5,8 @@
 
 namespace rmkv {
 
-double monotonic_seconds();        // since an arbitrary point
-double unix_seconds();             // since 1970, UTC
-std::string utc_timestamp();       // "2026-01-31T12:34:56Z"
+double monotonic_seconds();   // since an arbitrary point
+double unix_seconds();        // since 1970, UTC
+std::string utc_timestamp();  // "2026-01-31T12:34:56Z"
 
 }  // namespace rmkv

@@ -28,7 +28,8 @@ class Interrupted : public Error {
 [[noreturn]] void fail(std::string_view where, std::string_view got, std::string_view expected,
                        std::string_view hint = {});
 
-// Throws Error("where: message[\nhint: `hint`]") where got/expected does not fit (a missing file, a full disk).
+// Throws Error("where: message[\nhint: `hint`]") where got/expected does not fit (a missing file, a
+// full disk).
 [[noreturn]] void fail_because(std::string_view where, std::string_view message,
                                std::string_view hint = {});
 
@@ -37,11 +38,12 @@ class Interrupted : public Error {
 #define RMKV_ASSERT(condition) \
   ((condition) ? (void)0 : ::rmkv::assertion_failed(#condition, __FILE__, __LINE__))
 
-// The candidate nearest to `name` by edit distance (Levenshtein with transpositions), or "" when none is
-// close enough to be a likely slip (distance at most a third of the length, at least 1).
+// The candidate nearest to `name` by edit distance (Levenshtein with transpositions), or "" when
+// none is close enough to be a likely slip (distance at most a third of the length, at least 1).
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 
-// "unknown key 'x'; did you mean 'y'? valid: a, b, c" — the text used for every closed set of names.
+// "unknown key 'x'; did you mean 'y'? valid: a, b, c" — the text used for every closed set of
+// names.
 std::string unknown_name_text(std::string_view kind, std::string_view name,
                               const std::vector<std::string>& valid);
 

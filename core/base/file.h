@@ -1,4 +1,5 @@
-// Files: read whole, written atomically, hashed.  Every error names the path and the system's reason.
+// Files: read whole, written atomically, hashed.  Every error names the path and the system's
+// reason.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,13 @@
 
 namespace rmkv {
 
-// The whole file as bytes.  Throws when it is missing, no regular file, or larger than `limit_bytes`.
+// The whole file as bytes.  Throws when it is missing, no regular file, or larger than
+// `limit_bytes`.
 std::string read_file(const std::string& path, uint64_t limit_bytes = uint64_t{1} << 40);
 
-// A file written in pieces beside its target; only `commit` syncs it and renames it onto the target, so a reader sees
-// the old file or the new one, never a part.  Without `commit` the destructor removes what was written.
+// A file written in pieces beside its target; only `commit` syncs it and renames it onto the
+// target, so a reader sees the old file or the new one, never a part.  Without `commit` the
+// destructor removes what was written.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);
@@ -25,7 +28,7 @@ class AtomicFile {
 
  private:
   std::string path_;
-  std::string beside_;    // the name it is written under
+  std::string beside_;  // the name it is written under
   int handle_ = -1;
   void* hash_ = nullptr;  // XXH3 state
 };
@@ -49,7 +52,8 @@ bool path_exists(const std::string& path);
 bool is_folder(const std::string& path);
 uint64_t file_size_bytes(const std::string& path);
 
-// XXH3-128 of a content as 32 hexadecimal digits (not cryptographic: it guards against damage, not malice).
+// XXH3-128 of a content as 32 hexadecimal digits (not cryptographic: it guards against damage, not
+// malice).
 std::string content_hash(std::string_view content);
 // The same over a file, read in pieces.
 std::string file_hash(const std::string& path);

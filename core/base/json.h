@@ -1,4 +1,5 @@
-// JSON text to Value and back (nlohmann-json does the parsing).  For configurations and reports, not for streams.
+// JSON text to Value and back (nlohmann-json does the parsing).  For configurations and reports,
+// not for streams.
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@ namespace rmkv {
 
 // `name` opens the message of a syntax error.  Nesting deeper than 256 is refused.
 Value parse_json(std::string_view text, const std::string& name);
-// One line when `indent` is negative.  Strings that are not UTF-8 are written with U+FFFD; NaN and infinities
-// become null.
+// One line when `indent` is negative.  Strings that are not UTF-8 are written with U+FFFD; NaN and
+// infinities become null.
 std::string write_json(const Value& value, int indent = -1);
 
 }  // namespace rmkv

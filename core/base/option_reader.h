@@ -19,10 +19,11 @@ class OptionReader {
   // `where` opens every message.  The table must outlive the reader.
   OptionReader(const Table& table, std::string where);
 
-  // Each returns true when the key was present; an absent key leaves `field` alone.  A wrong type or a value
-  // outside [low, high] throws.
+  // Each returns true when the key was present; an absent key leaves `field` alone.  A wrong type
+  // or a value outside [low, high] throws.
   bool read(const std::string& key, bool& field);
-  bool read(const std::string& key, int64_t& field, int64_t low = INT64_MIN, int64_t high = INT64_MAX);
+  bool read(const std::string& key, int64_t& field, int64_t low = INT64_MIN,
+            int64_t high = INT64_MAX);
   bool read(const std::string& key, double& field, double low = -1e308, double high = 1e308);
   bool read(const std::string& key, std::string& field);
   // One of `choices`; an unknown one is an error that names the nearest.

@@ -1,7 +1,8 @@
 // A plain data tree: what a Lua table, a TOML file and a JSON text have in common.
 //
-// Used at the edges (configurations, run files, cursors, reports); inner code uses structs read from it by
-// OptionReader.  Tables are sorted by key, so a written file is the same for equal content.
+// Used at the edges (configurations, run files, cursors, reports); inner code uses structs read
+// from it by OptionReader.  Tables are sorted by key, so a written file is the same for equal
+// content.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ class Value {
   Value(std::string x) : data_(std::move(x)) {}
   Value(List x) : data_(std::move(x)) {}
   Value(Table x) : data_(std::move(x)) {}
-  // Out of line: inlined into every user they bloat the code and make GCC 12 warn of uninitialised members.
+  // Out of line: inlined into every user they bloat the code and make GCC 12 warn of uninitialised
+  // members.
   Value(const Value& other);
   Value(Value&& other) noexcept;
   Value& operator=(const Value& other);
@@ -44,7 +46,8 @@ class Value {
   bool is_list() const { return std::holds_alternative<List>(data_); }
   bool is_table() const { return std::holds_alternative<Table>(data_); }
 
-  // Each throws Error naming the type found; as_int takes a double without fraction, as_double takes an int.
+  // Each throws Error naming the type found; as_int takes a double without fraction, as_double
+  // takes an int.
   bool as_bool() const;
   int64_t as_int() const;
   double as_double() const;

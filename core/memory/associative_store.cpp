@@ -6,14 +6,15 @@
 namespace rmkv {
 
 Tensor delta_writes(const Tensor& store, const StoreWrites& writes) {
-  // With u_t = b_t (v_t - S_{t-1}^T k_t) and S_{t-1} = S_0 + sum_{i<t} k_i u_i^T the updates solve the unit lower
-  // triangular system (I + diag(b) strict_lower(K K^T)) U = diag(b) (V - K S_0), and S_n = S_0 + K^T U.
+  // With u_t = b_t (v_t - S_{t-1}^T k_t) and S_{t-1} = S_0 + sum_{i<t} k_i u_i^T the updates solve
+  // the unit lower triangular system (I + diag(b) strict_lower(K K^T)) U = diag(b) (V - K S_0), and
+  // S_n = S_0 + K^T U.
   const Tensor& keys = writes.keys;
   const Tensor gates = writes.gates.unsqueeze(-1);
   const Tensor overlap = at::matmul(keys, keys.transpose(-1, -2)).tril(-1) * gates;
   const Tensor wanted = (writes.values - at::matmul(keys, store)) * gates;
-  const Tensor updates =
-      at::linalg_solve_triangular(overlap, wanted, /*upper=*/false, /*left=*/true, /*unitriangular=*/true);
+  const Tensor updates = at::linalg_solve_triangular(overlap, wanted, /*upper=*/false,
+                                                     /*left=*/true, /*unitriangular=*/true);
   return store + at::matmul(keys.transpose(-1, -2), updates);
 }
 

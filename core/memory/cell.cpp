@@ -10,7 +10,9 @@ namespace rmkv {
 namespace {
 
 // Position of the keep gate among the stacked maps.
-int64_t keep_map(CellKind kind) { return kind == CellKind::kMinimal ? 0 : 1; }
+int64_t keep_map(CellKind kind) {
+  return kind == CellKind::kMinimal ? 0 : 1;
+}
 
 // Biases [G C] with the per-slot ones added to their gates: [M, G C].
 Tensor stacked_bias(CellKind kind, const CellWeights& weights, int64_t slots) {
@@ -28,7 +30,9 @@ Tensor stacked_bias(CellKind kind, const CellWeights& weights, int64_t slots) {
 
 }  // namespace
 
-std::vector<std::string> cell_names() { return {"gru", "lstm", "minimal", "ema"}; }
+std::vector<std::string> cell_names() {
+  return {"gru", "lstm", "minimal", "ema"};
+}
 
 CellKind parse_cell(const std::string& name) {
   const auto names = cell_names();
@@ -38,7 +42,9 @@ CellKind parse_cell(const std::string& name) {
   fail_because("cell", unknown_name_text("cell", name, names));
 }
 
-std::string cell_name(CellKind kind) { return cell_names()[static_cast<size_t>(kind)]; }
+std::string cell_name(CellKind kind) {
+  return cell_names()[static_cast<size_t>(kind)];
+}
 
 int64_t cell_maps(CellKind kind) {
   constexpr int64_t kMaps[] = {3, 4, 2, 1};
@@ -63,13 +69,15 @@ CellState MemoryCell::step(const Tensor& input, const CellState& state) const {
   }
   const Tensor recurrent = maps_of_hidden(state.hidden, input.scalar_type());
   switch (kind_) {
-    case CellKind::kGru: return {kernels::gru_cell(maps, recurrent, state.hidden), {}};
+    case CellKind::kGru:
+      return {kernels::gru_cell(maps, recurrent, state.hidden), {}};
     case CellKind::kLstm: {
       const auto [hidden, carry] = kernels::lstm_cell(maps + recurrent, state.carry);
       return {hidden, carry};
     }
     default:
-      return {kernels::minimal_cell(maps + recurrent, state.hidden, !weights_.unbounded_candidate), {}};
+      return {kernels::minimal_cell(maps + recurrent, state.hidden, !weights_.unbounded_candidate),
+              {}};
   }
 }
 
@@ -83,6 +91,8 @@ Tensor resting_keep_rate(CellKind kind, const CellWeights& weights) {
   return at::sigmoid(rest);
 }
 
-Tensor half_life(const Tensor& keep_rate) { return keep_rate.log2().reciprocal().neg(); }
+Tensor half_life(const Tensor& keep_rate) {
+  return keep_rate.log2().reciprocal().neg();
+}
 
 }  // namespace rmkv

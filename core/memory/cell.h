@@ -1,9 +1,9 @@
 // The recurrent cell of a memory layer: old memory and what was read become the new memory.
 //
-// Runs once per segment over M slots of B lanes.  The memory is fp32 (fp64 in tests) whatever the dtype of the
-// products.  No knowledge of layers, segments or commits.
-// Source: memory-architectures.md, section 4.5; gate order as in PyTorch, so that published checkpoints load; the
-// constant gate after Block-Recurrent Transformers.
+// Runs once per segment over M slots of B lanes.  The memory is fp32 (fp64 in tests) whatever the
+// dtype of the products.  No knowledge of layers, segments or commits. Source:
+// memory-architectures.md, section 4.5; gate order as in PyTorch, so that published checkpoints
+// load; the constant gate after Block-Recurrent Transformers.
 #pragma once
 
 #include <string>
@@ -19,15 +19,17 @@ CellKind parse_cell(const std::string& name);  // "gru", "lstm", "minimal", "ema
 std::string cell_name(CellKind kind);
 std::vector<std::string> cell_names();
 
-// Weights of one cell, fp32 (fp64).  G is the number of stacked maps: gru 3 (reset, keep, candidate),
-// lstm 4 (write, keep, candidate, output), minimal 2 (keep, candidate), ema 1 (candidate).
+// Weights of one cell, fp32 (fp64).  G is the number of stacked maps: gru 3 (reset, keep,
+// candidate), lstm 4 (write, keep, candidate, output), minimal 2 (keep, candidate), ema 1
+// (candidate).
 struct CellWeights {
   Tensor input_weight;   // [G C, C]
   Tensor input_bias;     // [G C]
   Tensor hidden_weight;  // [G C, C]; undefined for ema
-  Tensor hidden_bias;    // [G C]; gru only (its candidate's bias stands inside the reset), else undefined
-  // [M, C], added to the pre-activation of the gate that keeps the old memory; for ema the whole of it.
-  // Undefined: nothing is added.
+  Tensor hidden_bias;    // [G C]; gru only (its candidate's bias stands inside the reset), else
+                         // undefined
+  // [M, C], added to the pre-activation of the gate that keeps the old memory; for ema the whole of
+  // it. Undefined: nothing is added.
   Tensor keep_bias;
   Tensor write_bias;  // [M, C], lstm only: likewise for the gate that writes
   // The original program's candidate c sigmoid(c) instead of tanh(c): unbounded; minimal cell only.

@@ -9,7 +9,8 @@ Tensor slot_cosine(const Tensor& memory) {
   const int64_t slots = memory.size(1);
   if (slots < 2) return at::zeros({memory.size(0)}, memory.options());
   const Tensor unit = memory / memory.norm(2, {2}, /*keepdim=*/true).clamp_min(1e-12);
-  // The sum over all pairs is the squared norm of the sum; the diagonal is what a slot has with itself.
+  // The sum over all pairs is the squared norm of the sum; the diagonal is what a slot has with
+  // itself.
   const Tensor all = unit.sum(1).square().sum(1), diagonal = unit.square().sum({1, 2});
   return (all - diagonal) / static_cast<double>(slots * (slots - 1));
 }

@@ -35,17 +35,20 @@ Tensor mean_pool(const Tensor& rows, const Tensor& kept) {
 Tensor query_pool(const Tensor& rows, const Tensor& queries, const Tensor& kept) {
   Tensor scores = pool_scores(rows, queries);
   if (kept.defined()) {
-    scores = scores.masked_fill(kept.logical_not().unsqueeze(1), -std::numeric_limits<double>::infinity());
+    scores = scores.masked_fill(kept.logical_not().unsqueeze(1),
+                                -std::numeric_limits<double>::infinity());
     // A lane of nothing but padding: any finite weights do, its memory is not written.
     scores = scores.masked_fill(kept.any(1).logical_not().view({-1, 1, 1}), 0.0);
   }
   return at::matmul(at::softmax(scores, -1).to(rows.scalar_type()), rows);
 }
 
-void accumulate_mean(const Tensor& rows, Tensor& sum) { sum.add_(rows.sum(1, false, sum.scalar_type())); }
+void accumulate_mean(const Tensor& rows, Tensor& sum) {
+  sum.add_(rows.sum(1, false, sum.scalar_type()));
+}
 
-void accumulate_query(const Tensor& rows, const Tensor& queries, Tensor& largest, Tensor& denominator,
-                      Tensor& numerator) {
+void accumulate_query(const Tensor& rows, const Tensor& queries, Tensor& largest,
+                      Tensor& denominator, Tensor& numerator) {
   const Tensor scores = pool_scores(rows, queries);
   const Tensor top = at::maximum(largest, scores.amax(-1));
   const Tensor shrink = at::exp(largest - top);

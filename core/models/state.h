@@ -1,7 +1,8 @@
 // What a model remembers between blocks of tokens: named tensors and counters, a plain value.
 //
-// Every tensor has the batch as its first dimension, so a state of B lanes can be sliced, joined, saved and compared
-// without knowing the architecture.  Copying is cheap: tensors are shared until one side writes (`writable`).
+// Every tensor has the batch as its first dimension, so a state of B lanes can be sliced, joined,
+// saved and compared without knowing the architecture.  Copying is cheap: tensors are shared until
+// one side writes (`writable`).
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ class State {
   // Writes the lanes of `source` (its batch is lanes.size()) into the given lanes of this state.
   void assign_lanes(const std::vector<int64_t>& lanes, const State& source);
 
-  int64_t batch() const;        // 0 when empty
+  int64_t batch() const;  // 0 when empty
   int64_t size_bytes() const;
   // Cuts the autograd graph: what follows treats the content as constants.
   void detach();

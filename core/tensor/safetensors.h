@@ -1,8 +1,9 @@
-// safetensors files: a JSON header with dtype, shape and byte range of each tensor, then raw little-endian data.
+// safetensors files: a JSON header with dtype, shape and byte range of each tensor, then raw
+// little-endian data.
 //
-// Format: 8 bytes header length (uint64), header, data; the ranges tile the data without holes or overlap.  Reading
-// refuses hostile sizes before anything is allocated (header over 100 MB, ranges outside the file, sizes that
-// overflow, shape and range that disagree, duplicate names).
+// Format: 8 bytes header length (uint64), header, data; the ranges tile the data without holes or
+// overlap.  Reading refuses hostile sizes before anything is allocated (header over 100 MB, ranges
+// outside the file, sizes that overflow, shape and range that disagree, duplicate names).
 #pragma once
 
 #include <map>
@@ -14,15 +15,15 @@
 namespace rmkv {
 
 struct SafetensorsFile {
-  std::map<std::string, Tensor> tensors;          // CPU, own memory
-  std::map<std::string, std::string> metadata;    // the "__metadata__" strings
+  std::map<std::string, Tensor> tensors;        // CPU, own memory
+  std::map<std::string, std::string> metadata;  // the "__metadata__" strings
 };
 
 // `name` opens every message.
 SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name);
 SafetensorsFile read_safetensors(const std::string& path);
-// Tensors are written contiguous, widest elements first, then in name order; any device; atomic (core/base/file.h).
-// Returns the file's content hash.
+// Tensors are written contiguous, widest elements first, then in name order; any device; atomic
+// (core/base/file.h). Returns the file's content hash.
 std::string write_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                               const std::map<std::string, std::string>& metadata = {});
 

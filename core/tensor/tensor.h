@@ -1,6 +1,7 @@
 // The light tensor header: the tensor type, dtypes and devices by name.
 //
-// Headers include this; only .cpp files include "core/tensor/torch.h", which is heavy and precompiled.
+// Headers include this; only .cpp files include "core/tensor/torch.h", which is heavy and
+// precompiled.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,11 +14,13 @@ namespace rmkv {
 
 using at::Tensor;
 
-// "fp32", "bf16", "fp16", "fp64", "int64", "int32", "uint8", "bool"; an unknown name throws with the list.
+// "fp32", "bf16", "fp16", "fp64", "int64", "int32", "uint8", "bool"; an unknown name throws with
+// the list.
 at::ScalarType parse_dtype(const std::string& name);
 std::string dtype_name(at::ScalarType dtype);
 
-// "cpu", "cuda", "cuda:1".  Asking for cuda opens the CUDA libraries; where that fails the Error says why.
+// "cpu", "cuda", "cuda:1".  Asking for cuda opens the CUDA libraries; where that fails the Error
+// says why.
 at::Device parse_device(const std::string& name);
 std::string device_name(const at::Device& device);
 
@@ -25,7 +28,8 @@ std::string device_name(const at::Device& device);
 std::string shape_text(const at::IntArrayRef& shape);
 std::string tensor_text(const Tensor& tensor);
 
-// Throws "where: got fp32 [3, 4], expected [B, T=4, C=8]" when the shape differs; -1 accepts any size.
+// Throws "where: got fp32 [3, 4], expected [B, T=4, C=8]" when the shape differs; -1 accepts any
+// size.
 void check_shape(const Tensor& tensor, const std::string& where, std::vector<int64_t> expected,
                  const std::string& letters);
 
@@ -33,9 +37,9 @@ void check_shape(const Tensor& tensor, const std::string& where, std::vector<int
 void set_thread_count(int64_t threads);
 int64_t thread_count();
 
-// Lets the C allocator keep freed memory (no mmap for large blocks, no trimming): an eager training step frees and
-// takes the same large blocks over and over.  Called once at program start, before the first tensor.
-// Measured gain of a training step: 15-47 %.
+// Lets the C allocator keep freed memory (no mmap for large blocks, no trimming): an eager training
+// step frees and takes the same large blocks over and over.  Called once at program start, before
+// the first tensor. Measured gain of a training step: 15-47 %.
 void tune_allocator();
 
 }  // namespace rmkv

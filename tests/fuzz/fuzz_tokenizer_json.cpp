@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes as a tokenizer.json give an Error or a tokenizer that encodes and decodes.
+// libFuzzer target: any bytes as a tokenizer.json give an Error or a tokenizer that encodes and
+// decodes.
 //
 // Built only with clang and -DRMKV_FUZZ=ON; run as fuzz_tokenizer_json CORPUS_FOLDER.
 #include <cstddef>

@@ -1,7 +1,8 @@
-// RMKV written from memory-model.md with loops over lanes, segments, tokens, heads and channels, in plain doubles.
+// RMKV written from memory-model.md with loops over lanes, segments, tokens, heads and channels, in
+// plain doubles.
 //
-// The reference the production forms are compared with.  It shares nothing with them but the names of parameters: no
-// LibTorch arithmetic, no fused or rearranged products, no padding tricks.
+// The reference the production forms are compared with.  It shares nothing with them but the names
+// of parameters: no LibTorch arithmetic, no fused or rearranged products, no padding tricks.
 #pragma once
 
 #include <cmath>
@@ -19,7 +20,8 @@ struct Matrix {
   std::vector<double> data;
   double at(int64_t i, int64_t j) const { return data[static_cast<size_t>(i * columns + j)]; }
   Row row(int64_t i) const {
-    return Row(data.begin() + static_cast<long>(i * columns), data.begin() + static_cast<long>((i + 1) * columns));
+    return Row(data.begin() + static_cast<long>(i * columns),
+               data.begin() + static_cast<long>((i + 1) * columns));
   }
 };
 
@@ -32,7 +34,9 @@ struct Settings {
 
 using Parameters = std::map<std::string, Matrix>;  // vectors are one row
 
-inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+inline double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
 inline double dot(const Row& a, const Row& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
@@ -65,13 +69,15 @@ inline Row softmax(const Row& scores) {
   for (double& x : p) x /= sum;
   return p;
 }
-// One head's row turned to `position`: channel d with channel d + D/2, angle position * 10000^(-2d/D).
+// One head's row turned to `position`: channel d with channel d + D/2, angle position *
+// 10000^(-2d/D).
 inline Row rotated(const Row& x, int64_t position) {
   const size_t half = x.size() / 2;
   Row y(x.size());
   for (size_t d = 0; d < half; ++d) {
-    const double angle = static_cast<double>(position) *
-                         std::pow(10000.0, -2.0 * static_cast<double>(d) / static_cast<double>(x.size()));
+    const double angle =
+        static_cast<double>(position) *
+        std::pow(10000.0, -2.0 * static_cast<double>(d) / static_cast<double>(x.size()));
     y[d] = x[d] * std::cos(angle) - x[d + half] * std::sin(angle);
     y[d + half] = x[d] * std::sin(angle) + x[d + half] * std::cos(angle);
   }
@@ -86,7 +92,10 @@ struct Key {
 // One lane.
 class Model {
  public:
-  Model(Settings settings, Parameters parameters) : c_(std::move(settings)), p_(std::move(parameters)) { reset(); }
+  Model(Settings settings, Parameters parameters)
+      : c_(std::move(settings)), p_(std::move(parameters)) {
+    reset();
+  }
 
   void reset() {
     const size_t layers = static_cast<size_t>(c_.layers);
@@ -107,17 +116,19 @@ class Model {
     }
   }
 
-  // The (kept) tokens of one segment -> normalised hidden rows; then commits.  At most `segment` tokens.
+  // The (kept) tokens of one segment -> normalised hidden rows; then commits.  At most `segment`
+  // tokens.
   Rows segment(const std::vector<int64_t>& ids);
 
   Rows logits(const Rows& hidden) const {
     Rows result;
-    for (const Row& h : hidden) result.push_back(map(p_.at(c_.tie_head ? "embedding.weight" : "head.weight"), h));
+    for (const Row& h : hidden)
+      result.push_back(map(p_.at(c_.tie_head ? "embedding.weight" : "head.weight"), h));
     return result;
   }
 
-  std::vector<Rows> memory, carry;             // [L][M][C]
-  std::vector<std::vector<Rows>> store;        // [L][H][D][D]
+  std::vector<Rows> memory, carry;       // [L][M][C]
+  std::vector<std::vector<Rows>> store;  // [L][H][D][D]
 
  private:
   struct Bridged {
@@ -140,10 +151,13 @@ class Model {
   Row head(const Row& x, int64_t h) const {
     return part(x, h * static_cast<int64_t>(width()), static_cast<int64_t>(width()));
   }
-  Row turned(const Row& x, int64_t position) const { return c_.positions == "rope" ? rotated(x, position) : x; }
+  Row turned(const Row& x, int64_t position) const {
+    return c_.positions == "rope" ? rotated(x, position) : x;
+  }
 
   Row embedded(int64_t id, int64_t place) const;
-  // Weighted values of the keys a query sees; `memory_share` scales what a zero_read gate lets through.
+  // Weighted values of the keys a query sees; `memory_share` scales what a zero_read gate lets
+  // through.
   Row attend(const Row& query, const std::vector<Key>& keys) const;
   Row read(const Row& query, const std::vector<Key>& keys, int64_t l, int64_t h) const;
   void write_slots(int64_t l, const Rows& written, const Rows& pooled);
@@ -163,8 +177,9 @@ inline Row Model::embedded(int64_t id, int64_t place) const {
   if (c_.positions == "sinusoidal") {
     const int64_t half = c_.channels / 2;
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(tokens_seen_ + place) *
-                           std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(c_.channels));
+      const double angle =
+          static_cast<double>(tokens_seen_ + place) *
+          std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(c_.channels));
       x[static_cast<size_t>(i)] += 0.02 * std::sqrt(2.0) * std::sin(angle);
       x[static_cast<size_t>(i + half)] += 0.02 * std::sqrt(2.0) * std::cos(angle);
     }
@@ -174,7 +189,8 @@ inline Row Model::embedded(int64_t id, int64_t place) const {
 
 inline Row Model::attend(const Row& query, const std::vector<Key>& keys) const {
   Row scores, mixed(query.size(), 0.0);
-  for (const Key& k : keys) scores.push_back(dot(query, k.key) / std::sqrt(static_cast<double>(query.size())));
+  for (const Key& k : keys)
+    scores.push_back(dot(query, k.key) / std::sqrt(static_cast<double>(query.size())));
   const Row share = softmax(scores);
   for (size_t i = 0; i < keys.size(); ++i) {
     for (size_t d = 0; d < mixed.size(); ++d) mixed[d] += share[i] * keys[i].value[d];
@@ -202,7 +218,8 @@ inline Rows Model::pool(int64_t l, const Rows& projected) const {
     if (c_.pooling == "query") {
       Row scores;
       for (const Row& y : projected) {
-        scores.push_back(dot(of(l, "memory.pool_query").row(j), y) / std::sqrt(static_cast<double>(c_.channels)));
+        scores.push_back(dot(of(l, "memory.pool_query").row(j), y) /
+                         std::sqrt(static_cast<double>(c_.channels)));
       }
       weights = softmax(scores);
     }
@@ -222,7 +239,8 @@ inline void Model::write_slots(int64_t l, const Rows& written, const Rows& poole
     Row both = written[slot];
     both.insert(both.end(), pooled[slot].begin(), pooled[slot].end());
     const Row u = map(of(l, "memory.input.weight"), both);
-    const Row x = plus(map(of(l, "memory.cell.input.weight"), u), of(l, "memory.cell.input.bias").row(0));
+    const Row x =
+        plus(map(of(l, "memory.cell.input.weight"), u), of(l, "memory.cell.input.bias").row(0));
     const Row keep_bias = of(l, "memory.cell.keep_bias").row(j);
     Row& m = memory[at][slot];
     Row h(x.size(), 0.0);
@@ -230,7 +248,8 @@ inline void Model::write_slots(int64_t l, const Rows& written, const Rows& poole
     if (c_.cell == "gru") h = plus(h, of(l, "memory.cell.hidden.bias").row(0));
     Row next(static_cast<size_t>(C));
     for (int64_t i = 0; i < C; ++i) {
-      const size_t n = static_cast<size_t>(i), n1 = static_cast<size_t>(i + C), n2 = static_cast<size_t>(i + 2 * C);
+      const size_t n = static_cast<size_t>(i), n1 = static_cast<size_t>(i + C),
+                   n2 = static_cast<size_t>(i + 2 * C);
       const size_t n3 = static_cast<size_t>(i + 3 * C);
       if (c_.cell == "gru") {
         const double r = sigmoid(x[n] + h[n]), z = sigmoid(x[n1] + h[n1] + keep_bias[n]);
@@ -273,7 +292,8 @@ inline Rows Model::store_branch(int64_t l, const Rows& normalised) {
     const Row qkv = map(of(l, "store.qkv.weight"), x), gates = map(of(l, "store.gate.weight"), x);
     Row all;
     for (int64_t h = 0; h < c_.heads; ++h) {
-      const Row q = unit(head(part(qkv, 0, c_.channels), h)), k = unit(head(part(qkv, c_.channels, c_.channels), h));
+      const Row q = unit(head(part(qkv, 0, c_.channels), h)),
+                k = unit(head(part(qkv, c_.channels, c_.channels), h));
       const Row v = head(part(qkv, 2 * c_.channels, c_.channels), h);
       const double b = sigmoid(gates[static_cast<size_t>(h)] + of(l, "store.gate.bias").at(0, h));
       const Rows& committed = store[at][static_cast<size_t>(h)];
@@ -297,7 +317,8 @@ inline Rows Model::store_branch(int64_t l, const Rows& normalised) {
 inline Row Model::feed_forward(int64_t l, const Row& x) const {
   const Row both = map(of(l, "ffn.in.weight"), normed(x, of(l, "ffn.norm.weight")));
   Row inner(both.size() / 2);
-  for (size_t i = 0; i < inner.size(); ++i) inner[i] = both[i] * sigmoid(both[i]) * both[i + inner.size()];
+  for (size_t i = 0; i < inner.size(); ++i)
+    inner[i] = both[i] * sigmoid(both[i]) * both[i + inner.size()];
   return map(of(l, "ffn.out.weight"), inner);
 }
 
@@ -305,7 +326,8 @@ inline Rows Model::segment(const std::vector<int64_t>& ids) {
   const int64_t T = static_cast<int64_t>(ids.size()), C = c_.channels;
   Rows x, stream;
   for (int64_t t = 0; t < T; ++t) x.push_back(embedded(ids[static_cast<size_t>(t)], t));
-  for (int64_t j = 0; c_.write_stream && j < c_.slots; ++j) stream.push_back(p_.at("stream_start").row(j));
+  for (int64_t j = 0; c_.write_stream && j < c_.slots; ++j)
+    stream.push_back(p_.at("stream_start").row(j));
 
   for (int64_t l = 0; l < c_.layers; ++l) {
     const size_t at = static_cast<size_t>(l);
@@ -372,7 +394,9 @@ inline Rows Model::segment(const std::vector<int64_t>& ids) {
       const Row& qkv = token_qkv[static_cast<size_t>(t)];
       bridge_[at].push_back({part(qkv, C, C), part(qkv, 2 * C, C)});
     }
-    for (int64_t t = 0; t < T; ++t) x[static_cast<size_t>(t)] = plus(x[static_cast<size_t>(t)], projected[static_cast<size_t>(t)]);
+    for (int64_t t = 0; t < T; ++t)
+      x[static_cast<size_t>(t)] =
+          plus(x[static_cast<size_t>(t)], projected[static_cast<size_t>(t)]);
     if (has_store(l)) {
       const Rows branch = store_branch(l, normalised);
       for (size_t t = 0; t < branch.size(); ++t) x[t] = plus(x[t], branch[t]);

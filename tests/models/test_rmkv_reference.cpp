@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kSeed = 7;
 
-// Hidden rows of one lane and its final memories by the reference: tokens [n] in segments of `length`.
+// Hidden rows of one lane and its final memories by the reference: tokens [n] in segments of
+// `length`.
 struct Expected {
   Tensor hidden;  // fp64 [n, C]
   naive::Model model;
@@ -36,15 +37,19 @@ double memory_difference(const State& state, int64_t lane, const naive::Model& r
     const std::string layer = std::to_string(l + 1);
     for (size_t j = 0; j < reference.memory[l].size(); ++j) {
       const auto at = static_cast<int64_t>(j);
-      largest = std::max(largest, difference(state.get("memory." + layer)[lane][at], at::tensor(reference.memory[l][j], at::kDouble)));
+      largest = std::max(largest, difference(state.get("memory." + layer)[lane][at],
+                                             at::tensor(reference.memory[l][j], at::kDouble)));
       if (!reference.carry[l].empty()) {
-        largest = std::max(largest, difference(state.get("carry." + layer)[lane][at], at::tensor(reference.carry[l][j], at::kDouble)));
+        largest = std::max(largest, difference(state.get("carry." + layer)[lane][at],
+                                               at::tensor(reference.carry[l][j], at::kDouble)));
       }
     }
     for (size_t h = 0; h < reference.store[l].size(); ++h) {
       for (size_t d = 0; d < reference.store[l][h].size(); ++d) {
-        const Tensor row = state.get("store." + layer)[lane][static_cast<int64_t>(h)][static_cast<int64_t>(d)];
-        largest = std::max(largest, difference(row, at::tensor(reference.store[l][h][d], at::kDouble)));
+        const Tensor row =
+            state.get("store." + layer)[lane][static_cast<int64_t>(h)][static_cast<int64_t>(d)];
+        largest =
+            std::max(largest, difference(row, at::tensor(reference.store[l][h][d], at::kDouble)));
       }
     }
   }

@@ -30,9 +30,10 @@ std::vector<Variant> all_variants();
 // A few that cover the kinds of state, for the costlier invariants.
 std::vector<Variant> few_variants();
 
-// fp64 unless told otherwise; every parameter random and of useful size, zero-initialised ones too, so that no part
-// is silent.
-std::unique_ptr<rmkv::RmkvModel> make_model(const Table& config, uint64_t seed, at::ScalarType dtype);
+// fp64 unless told otherwise; every parameter random and of useful size, zero-initialised ones too,
+// so that no part is silent.
+std::unique_ptr<rmkv::RmkvModel> make_model(const Table& config, uint64_t seed,
+                                            at::ScalarType dtype);
 void randomize(rmkv::ParameterStore& parameters, uint64_t seed);
 
 // int64 [B, T] in [0, kVocabulary).
@@ -47,7 +48,7 @@ double difference(const Tensor& a, const Tensor& b);
 double difference(const State& a, const State& b);
 
 // Hidden rows without graph, in pieces of the given lengths (the last repeats).
-Tensor run_in_pieces(rmkv::LanguageModel& model, const Tensor& tokens, State& state, const std::vector<int64_t>& pieces,
-                     at::ScalarType compute);
+Tensor run_in_pieces(rmkv::LanguageModel& model, const Tensor& tokens, State& state,
+                     const std::vector<int64_t>& pieces, at::ScalarType compute);
 
 }  // namespace variants

@@ -1,5 +1,5 @@
-// What a memory layer does once per segment, shared by the parallel and the recurrent form: read rows in, new memory
-// out.
+// What a memory layer does once per segment, shared by the parallel and the recurrent form: read
+// rows in, new memory out.
 //
 // Not here: attention over the tokens, schedules, state.
 // Source: memory-model.md, section 1, steps 1, 5 and 6.
@@ -21,19 +21,22 @@ class MemoryLayer {
   // compute: dtype of products.
   MemoryLayer(const RmkvConfig& config, const RmkvLayer& layer, at::ScalarType compute);
 
-  // rows fp32 [B, M, C] (memory, or memory plus write stream) -> queries, keys, values, compute dtype [B, M, 3C].
+  // rows fp32 [B, M, C] (memory, or memory plus write stream) -> queries, keys, values, compute
+  // dtype [B, M, 3C].
   Tensor projected(const Tensor& rows) const;
 
-  // Attention output of token rows, compute dtype [B, T, C], before the output projection -> pooled likewise
-  // [B, 1 or M, C].  kept bool [B, T] or undefined.
+  // Attention output of token rows, compute dtype [B, T, C], before the output projection -> pooled
+  // likewise [B, 1 or M, C].  kept bool [B, T] or undefined.
   Tensor pool(const Tensor& rows, const Tensor& kept) const;
 
   // The carried pooling queries [M, C]; undefined for mean pooling.
   const Tensor& queries() const { return queries_; }
 
-  // One commit: memory rows read [B, M, C] and pooled [B, 1 or M, C], both compute dtype and before the output
-  // projection; `stream` fp32 [B, M, C] the write stream w[l-1] (undefined: off), advanced to w[l].
-  CellState commit(const Tensor& read, const Tensor& pooled, const CellState& old, Tensor& stream) const;
+  // One commit: memory rows read [B, M, C] and pooled [B, 1 or M, C], both compute dtype and before
+  // the output projection; `stream` fp32 [B, M, C] the write stream w[l-1] (undefined: off),
+  // advanced to w[l].
+  CellState commit(const Tensor& read, const Tensor& pooled, const CellState& old,
+                   Tensor& stream) const;
 
  private:
   const RmkvConfig& config_;
@@ -44,7 +47,8 @@ class MemoryLayer {
   MemoryCell cell_;
 };
 
-// What the token rows `hidden` (normalised, compute dtype [B, n, C]) ask of and write to the store, fp32.
+// What the token rows `hidden` (normalised, compute dtype [B, n, C]) ask of and write to the store,
+// fp32.
 struct StoreRows {
   Tensor queries;  // [B, H, n, D], unit length
   StoreWrites writes;

@@ -10,7 +10,8 @@ constexpr const char* kWhere = "original checkpoint";
 
 const Tensor& require(const std::map<std::string, Tensor>& tensors, const std::string& name) {
   const auto place = tensors.find(name);
-  if (place == tensors.end()) fail(kWhere, "no tensor '" + name + "'", "the parameters of the original program");
+  if (place == tensors.end())
+    fail(kWhere, "no tensor '" + name + "'", "the parameters of the original program");
   return place->second;
 }
 
@@ -22,7 +23,8 @@ bool split_layer(const std::string& name, std::string& layer, std::string& rest)
   if (dot == std::string::npos) return false;
   layer = name.substr(prefix.size(), dot - prefix.size());
   rest = name.substr(dot + 1);
-  return !layer.empty() && layer.find_first_not_of("0123456789") == std::string::npos && layer.size() < 6;
+  return !layer.empty() && layer.find_first_not_of("0123456789") == std::string::npos &&
+         layer.size() < 6;
 }
 
 }  // namespace
@@ -36,8 +38,10 @@ Table config_from_original(const Table& original) {
     return value->as_int();
   };
   const Value* cell = find(original, "rnn_cell_type");
-  if (!cell || !cell->is_string() || (cell->as_string() != "GRU" && cell->as_string() != "minimal")) {
-    fail(std::string(kWhere) + ".rnn_cell_type", cell ? cell->to_text() : "nothing", "\"GRU\" or \"minimal\"");
+  if (!cell || !cell->is_string() ||
+      (cell->as_string() != "GRU" && cell->as_string() != "minimal")) {
+    fail(std::string(kWhere) + ".rnn_cell_type", cell ? cell->to_text() : "nothing",
+         "\"GRU\" or \"minimal\"");
   }
   return Table{
       {"architecture", "rmkv"},
@@ -52,7 +56,8 @@ Table config_from_original(const Table& original) {
   };
 }
 
-std::map<std::string, Tensor> parameters_from_original(const std::map<std::string, Tensor>& original) {
+std::map<std::string, Tensor> parameters_from_original(
+    const std::map<std::string, Tensor>& original) {
   static const std::map<std::string, std::string> kWhole = {
       {"token_embed.weight", "embedding.weight"},
       {"ln_final.weight", "final_norm.weight"},
@@ -80,7 +85,8 @@ std::map<std::string, Tensor> parameters_from_original(const std::map<std::strin
     } else if (const auto whole = kWhole.find(name); whole != kWhole.end()) {
       ours[whole->second] = tensor;
     } else if (split_layer(name, layer, rest)) {
-      const std::string theirs = "layers." + layer + ".", at = "layers." + std::to_string(std::stoll(layer) + 1) + ".";
+      const std::string theirs = "layers." + layer + ".",
+                        at = "layers." + std::to_string(std::stoll(layer) + 1) + ".";
       if (const auto part = kInLayer.find(rest); part != kInLayer.end()) {
         ours[at + part->second] = tensor;
       } else if (rest == "qkv_block.q_linear.weight" || rest == "qkv_block.q_linear.bias") {
@@ -95,7 +101,8 @@ std::map<std::string, Tensor> parameters_from_original(const std::map<std::strin
         const auto halves = tensor.chunk(2, 1);
         ours[at + "memory.cell.hidden.weight"] = halves[0];
         ours[at + "memory.cell.input.weight"] = halves[1];
-      } else if (rest.rfind("qkv_block.k_linear.", 0) != 0 && rest.rfind("qkv_block.v_linear.", 0) != 0) {
+      } else if (rest.rfind("qkv_block.k_linear.", 0) != 0 &&
+                 rest.rfind("qkv_block.v_linear.", 0) != 0) {
         fail(kWhere, "'" + name + "'", "a parameter of the original program");
       }
     } else {

@@ -12,12 +12,14 @@
 
 namespace rmkv {
 
-// The original's JSON configuration (num_layers, embed_dim, num_heads, max_seq_len, memory_tokens, rnn_cell_type,
-// vocab_size, ...) -> an rmkv configuration with commit = "published".  Throws on a missing or impossible value.
+// The original's JSON configuration (num_layers, embed_dim, num_heads, max_seq_len, memory_tokens,
+// rnn_cell_type, vocab_size, ...) -> an rmkv configuration with commit = "published".  Throws on a
+// missing or impossible value.
 Table config_from_original(const Table& original);
 
-// Tensors by the original's names -> by ours, q, k and v joined and the minimal cell's map divided.  Names beginning
-// with "rope." are tables and dropped; an unknown name throws.
-std::map<std::string, Tensor> parameters_from_original(const std::map<std::string, Tensor>& original);
+// Tensors by the original's names -> by ours, q, k and v joined and the minimal cell's map divided.
+// Names beginning with "rope." are tables and dropped; an unknown name throws.
+std::map<std::string, Tensor> parameters_from_original(
+    const std::map<std::string, Tensor>& original);
 
 }  // namespace rmkv

@@ -26,21 +26,24 @@ Tensor choose(const Tensor& condition, const Tensor& chosen, const Tensor& other
 
 class ParallelPass {
  public:
-  ParallelPass(const RmkvConfig& config, const RmkvWeights& weights, const SegmentPlan& plan, State& state,
-               at::ScalarType compute)
+  ParallelPass(const RmkvConfig& config, const RmkvWeights& weights, const SegmentPlan& plan,
+               State& state, at::ScalarType compute)
       : config_(config), weights_(weights), plan_(plan), state_(state), compute_(compute) {}
 
   Tensor run();
 
  private:
   Tensor embedded();
-  // hidden: normalised rows [B, S T, C] -> attention output after its projection, compute dtype, same shape.
+  // hidden: normalised rows [B, S T, C] -> attention output after its projection, compute dtype,
+  // same shape.
   Tensor attention(int64_t l, const Tensor& hidden);
   Tensor read_store(int64_t l, const Tensor& hidden);
-  // What refreshed memory rows (write stream) read: memory rows and kept tokens -> compute dtype [B, M, C].
+  // What refreshed memory rows (write stream) read: memory rows and kept tokens -> compute dtype
+  // [B, M, C].
   Tensor refreshed_read(const MemoryLayer& memory, const Tensor& rows, const Tensor& segment_qkv,
                         const Tensor& kept) const;
-  // The bridge that segment s leaves to the next, compute dtype [B, k, 2C]; `bridge` is the one it found.
+  // The bridge that segment s leaves to the next, compute dtype [B, k, 2C]; `bridge` is the one it
+  // found.
   Tensor next_bridge(const Tensor& segment_qkv, int64_t s, const Tensor& bridge) const;
 
   const RmkvConfig& config_;
@@ -76,9 +79,11 @@ Tensor ParallelPass::next_bridge(const Tensor& segment_qkv, int64_t s, const Ten
   return plan_.padded() ? choose(plan_.alive(s), newest, bridge) : newest;
 }
 
-Tensor ParallelPass::refreshed_read(const MemoryLayer& memory, const Tensor& rows, const Tensor& segment_qkv,
-                                    const Tensor& kept) const {
-  const auto heads = [&](const Tensor& x) { return x.unflatten(-1, {config_.heads, config_.head_dim()}); };
+Tensor ParallelPass::refreshed_read(const MemoryLayer& memory, const Tensor& rows,
+                                    const Tensor& segment_qkv, const Tensor& kept) const {
+  const auto heads = [&](const Tensor& x) {
+    return x.unflatten(-1, {config_.heads, config_.head_dim()});
+  };
   const auto own = memory.projected(rows).chunk(3, -1);
   const auto tokens = segment_qkv.chunk(3, -1);
   Tensor keys = heads(tokens[1]);
@@ -86,14 +91,16 @@ Tensor ParallelPass::refreshed_read(const MemoryLayer& memory, const Tensor& row
   Tensor visible;
   if (kept.defined()) visible = at::cat({kept.new_ones({kept.size(0), rows.size(1)}), kept}, 1);
   return kernels::cached_attention(heads(own[0]), at::cat({heads(own[1]), keys}, 1),
-                                   at::cat({heads(own[2]), heads(tokens[2])}, 1), /*causal=*/false, visible);
+                                   at::cat({heads(own[2]), heads(tokens[2])}, 1), /*causal=*/false,
+                                   visible);
 }
 
 Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
   const RmkvLayer& layer = weights_.layers[static_cast<size_t>(l)];
   const auto segments = kernels::linear(hidden, layer.qkv).split(plan_.length, 1);
   const bool bridged = config_.bridge > 0;
-  const kernels::AttentionOptions whole{config_.heads, config_.positions == Positions::kRope, kernels::kRotaryBase};
+  const kernels::AttentionOptions whole{config_.heads, config_.positions == Positions::kRope,
+                                        kernels::kRotaryBase};
 
   std::unique_ptr<MemoryLayer> memory;
   CellState cell;
@@ -113,13 +120,15 @@ Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
     if (memory) {
       if (plan_.has_reset(s)) {
         cell.hidden = choose(plan_.reset(s), layer.initial, cell.hidden);
-        if (cell.carry.defined()) cell.carry = choose(plan_.reset(s), layer.initial_carry, cell.carry);
+        if (cell.carry.defined())
+          cell.carry = choose(plan_.reset(s), layer.initial_carry, cell.carry);
       }
       rows.memory = memory->projected(cell.hidden);
     }
     auto [read, mixed] = kernels::segment_attention(rows, whole);
     if (layer.read_gate.defined()) {
-      // Both softmaxes, with and without the memory, mixed per head: a gate of 0 is a plain windowed transformer.
+      // Both softmaxes, with and without the memory, mixed per head: a gate of 0 is a plain
+      // windowed transformer.
       kernels::SegmentRows blind = rows;
       blind.memory = Tensor();
       const Tensor without = kernels::segment_attention(blind, whole).second;
@@ -165,7 +174,8 @@ Tensor ParallelPass::read_store(int64_t l, const Tensor& hidden) {
     if (plan_.has_reset(s)) store = choose(plan_.reset(s), at::zeros({}, store.options()), store);
     outputs.push_back(store_read(store, part(rows.queries)));
     StoreWrites writes{part(rows.writes.keys), part(rows.writes.values), part(rows.writes.gates)};
-    if (plan_.padded()) writes.gates = writes.gates * plan_.kept(s).unsqueeze(1).to(writes.gates.scalar_type());
+    if (plan_.padded())
+      writes.gates = writes.gates * plan_.kept(s).unsqueeze(1).to(writes.gates.scalar_type());
     const Tensor written = delta_writes(store * decay, writes);
     store = plan_.padded() ? choose(plan_.alive(s), written, store) : written;
   }
@@ -204,8 +214,8 @@ Tensor ParallelPass::run() {
 
 }  // namespace
 
-Tensor parallel_forward(const RmkvConfig& config, const RmkvWeights& weights, const Tensor& tokens, State& state,
-                        const ForwardOptions& options) {
+Tensor parallel_forward(const RmkvConfig& config, const RmkvWeights& weights, const Tensor& tokens,
+                        State& state, const ForwardOptions& options) {
   const SegmentPlan plan(config, tokens, state, options);
   ParallelPass pass(config, weights, plan, state, options.compute_dtype);
   return plan.in_given_order(pass.run());

@@ -20,15 +20,22 @@ namespace {
 
 class OpenSegment {
  public:
-  OpenSegment(const RmkvConfig& config, const RmkvWeights& weights, State& state, at::ScalarType compute)
-      : config_(config), weights_(weights), state_(state), compute_(compute), first_(state.counter("open")) {}
+  OpenSegment(const RmkvConfig& config, const RmkvWeights& weights, State& state,
+              at::ScalarType compute)
+      : config_(config),
+        weights_(weights),
+        state_(state),
+        compute_(compute),
+        first_(state.counter("open")) {}
 
   Tensor advance(const Tensor& tokens);
   void commit();
 
  private:
   const RmkvLayer& layer(int64_t l) const { return weights_.layers[static_cast<size_t>(l)]; }
-  Tensor heads(const Tensor& x) const { return x.unflatten(-1, {config_.heads, config_.head_dim()}); }
+  Tensor heads(const Tensor& x) const {
+    return x.unflatten(-1, {config_.heads, config_.head_dim()});
+  }
   Tensor turned(const Tensor& x, int64_t offset) const {
     return config_.positions == Positions::kRope ? kernels::rotate(x, offset) : x;
   }
@@ -59,7 +66,9 @@ void OpenSegment::open(int64_t batch) {
   for (int64_t l = 0; l < config_.layers; ++l) open_layer(l, batch);
   if (config_.bridge == 0) return;
   const Tensor bridge = state_.get("bridge.visible");
-  state_.set("open.visible", at::cat({bridge, bridge.new_ones({batch, config_.slots + config_.segment_tokens})}, 1));
+  state_.set(
+      "open.visible",
+      at::cat({bridge, bridge.new_ones({batch, config_.slots + config_.segment_tokens})}, 1));
 }
 
 void OpenSegment::open_layer(int64_t l, int64_t batch) {
@@ -69,7 +78,9 @@ void OpenSegment::open_layer(int64_t l, int64_t batch) {
   Tensor cache = at::zeros({batch, before(l) + config_.segment_tokens, 2 * channels}, narrow);
   if (bridge > 0) {
     const auto pair = state_.get(layer_name("bridge", l)).to(compute_).chunk(2, -1);
-    cache.narrow(1, 0, bridge).narrow(2, 0, channels).copy_(turned(heads(pair[0]), -bridge).flatten(2));
+    cache.narrow(1, 0, bridge)
+        .narrow(2, 0, channels)
+        .copy_(turned(heads(pair[0]), -bridge).flatten(2));
     cache.narrow(1, 0, bridge).narrow(2, channels, channels).copy_(pair[1]);
     state_.set(layer_name("open.keys", l), at::zeros({batch, bridge, channels}, narrow));
   }
@@ -81,14 +92,16 @@ void OpenSegment::open_layer(int64_t l, int64_t batch) {
       const double lowest = -std::numeric_limits<double>::infinity();
       state_.set(layer_name("open.largest", l), at::full({batch, config_.slots}, lowest, wide));
       state_.set(layer_name("open.denominator", l), at::zeros({batch, config_.slots}, wide));
-      state_.set(layer_name("open.numerator", l), at::zeros({batch, config_.slots, channels}, wide));
+      state_.set(layer_name("open.numerator", l),
+                 at::zeros({batch, config_.slots, channels}, wide));
     } else {
       state_.set(layer_name("open.sum", l), at::zeros({batch, channels}, wide));
     }
   }
   state_.set(layer_name("open.cache", l), cache);
   if (layer(l).store) {
-    state_.set(layer_name("open.store", l), state_.get(layer_name("store", l)) * store_decay(layer(l)));
+    state_.set(layer_name("open.store", l),
+               state_.get(layer_name("store", l)) * store_decay(layer(l)));
   }
 }
 
@@ -98,7 +111,8 @@ std::pair<Tensor, Tensor> OpenSegment::cached(int64_t l, int64_t first, int64_t 
 }
 
 Tensor OpenSegment::attention(int64_t l, const Tensor& hidden) {
-  const int64_t count = hidden.size(1), channels = config_.channels, end = before(l) + first_ + count;
+  const int64_t count = hidden.size(1), channels = config_.channels,
+                end = before(l) + first_ + count;
   const auto qkv = kernels::linear(hidden, layer(l).qkv).chunk(3, -1);
   {
     Tensor rows = own("open.cache", l).narrow(1, before(l) + first_, count);
@@ -134,13 +148,15 @@ void OpenSegment::accumulate(int64_t l, const Tensor& mixed) {
     return;
   }
   const Tensor queries = carried_queries(layer(l).pool_query, layer(l).out);
-  accumulate_query(mixed, queries, own("open.largest", l), own("open.denominator", l), own("open.numerator", l));
+  accumulate_query(mixed, queries, own("open.largest", l), own("open.denominator", l),
+                   own("open.numerator", l));
 }
 
 Tensor OpenSegment::store(int64_t l, const Tensor& hidden) {
   const StoreRows rows = store_rows(config_, layer(l), hidden);
   const Tensor read = store_read(state_.get(layer_name("store", l)), rows.queries);
-  state_.set(layer_name("open.store", l), delta_writes(state_.get(layer_name("open.store", l)), rows.writes));
+  state_.set(layer_name("open.store", l),
+             delta_writes(state_.get(layer_name("open.store", l)), rows.writes));
   return kernels::linear(read.to(compute_), layer(l).store_out);
 }
 
@@ -164,7 +180,8 @@ Tensor OpenSegment::advance(const Tensor& tokens) {
     if (layer(l).store) branch = branch + store(l, hidden);
     if (!layer(l).ffn_in.defined()) continue;
     step(layer(l).ffn_norm);
-    branch = kernels::linear(kernels::swiglu(kernels::linear(hidden, layer(l).ffn_in)), layer(l).ffn_out);
+    branch = kernels::linear(kernels::swiglu(kernels::linear(hidden, layer(l).ffn_in)),
+                             layer(l).ffn_out);
   }
   step(weights_.final_norm);
   first_ += tokens.size(1);
@@ -177,7 +194,8 @@ void OpenSegment::commit_slots(int64_t l, Tensor& stream) {
   const MemoryLayer memory(config_, layer(l), compute_);
   CellState old{state_.get(layer_name("memory", l)), {}};
   if (layer(l).initial_carry.defined()) old.carry = state_.get(layer_name("carry", l));
-  const auto rows = memory.projected(stream.defined() ? old.hidden + stream : old.hidden).chunk(3, -1);
+  const auto rows =
+      memory.projected(stream.defined() ? old.hidden + stream : old.hidden).chunk(3, -1);
   auto [keys, values] = cached(l, config_.bridge, config_.slots + first_);
   if (stream.defined()) {
     keys = at::cat({heads(rows[1]), keys.narrow(1, config_.slots, first_)}, 1);
@@ -197,11 +215,14 @@ void OpenSegment::commit_slots(int64_t l, Tensor& stream) {
 }
 
 void OpenSegment::commit_bridge(int64_t l) {
-  const int64_t bridge = config_.bridge, held = std::min(bridge, first_), channels = config_.channels;
+  const int64_t bridge = config_.bridge, held = std::min(bridge, first_),
+                channels = config_.channels;
   const Tensor newest = state_.get(layer_name("open.keys", l));
   Tensor next = at::zeros({newest.size(0), bridge, 2 * channels}, newest.options());
   for (int64_t i = 0; i < held; ++i) {
-    next.select(1, bridge - held + i).narrow(1, 0, channels).copy_(newest.select(1, (first_ - held + i) % bridge));
+    next.select(1, bridge - held + i)
+        .narrow(1, 0, channels)
+        .copy_(newest.select(1, (first_ - held + i) % bridge));
   }
   const Tensor cache = state_.get(layer_name("open.cache", l));
   next.narrow(1, bridge - held, held)
@@ -223,7 +244,8 @@ void OpenSegment::close() {
 void OpenSegment::commit() {
   const int64_t batch = state_.get("tokens").size(0);
   Tensor stream;
-  if (weights_.stream_start.defined()) stream = weights_.stream_start.unsqueeze(0).expand({batch, -1, -1});
+  if (weights_.stream_start.defined())
+    stream = weights_.stream_start.unsqueeze(0).expand({batch, -1, -1});
   for (int64_t l = 0; l < config_.layers; ++l) {
     if (layer(l).slots) commit_slots(l, stream);
     if (config_.bridge > 0) commit_bridge(l);
@@ -240,13 +262,14 @@ void OpenSegment::commit() {
 
 }  // namespace
 
-Tensor recurrent_forward(const RmkvConfig& config, const RmkvWeights& weights, const Tensor& tokens, State& state,
-                         at::ScalarType compute) {
+Tensor recurrent_forward(const RmkvConfig& config, const RmkvWeights& weights, const Tensor& tokens,
+                         State& state, at::ScalarType compute) {
   at::NoGradGuard no_grad;
   return OpenSegment(config, weights, state, compute).advance(tokens);
 }
 
-void recurrent_flush(const RmkvConfig& config, const RmkvWeights& weights, State& state, at::ScalarType compute) {
+void recurrent_flush(const RmkvConfig& config, const RmkvWeights& weights, State& state,
+                     at::ScalarType compute) {
   at::NoGradGuard no_grad;
   if (state.counter("open") > 0) OpenSegment(config, weights, state, compute).commit();
 }

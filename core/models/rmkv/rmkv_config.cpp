@@ -18,22 +18,24 @@ const std::vector<std::string> kCommitNames = {"segment", "published"};
 
 // Reads a name out of a closed set into its enum, whose values follow the order of the names.
 template <typename Enum>
-bool read_enum(OptionReader& reader, const std::string& key, const std::vector<std::string>& names, Enum& field) {
+bool read_enum(OptionReader& reader, const std::string& key, const std::vector<std::string>& names,
+               Enum& field) {
   std::string name = names[static_cast<size_t>(field)];
   const bool present = reader.read(key, name, names);
   field = static_cast<Enum>(std::find(names.begin(), names.end(), name) - names.begin());
   return present;
 }
 
-[[noreturn]] void refuse(const std::string& key, const std::string& got, const std::string& expected,
-                         const std::string& hint = {}) {
+[[noreturn]] void refuse(const std::string& key, const std::string& got,
+                         const std::string& expected, const std::string& hint = {}) {
   fail(std::string(kWhere) + "." + key, got, expected, hint);
 }
 
 void check_shape_options(const RmkvConfig& c) {
   if (c.vocabulary <= 0) refuse("vocabulary", "nothing", "the number of token ids");
   if (c.channels % c.heads != 0) {
-    refuse("channels", std::to_string(c.channels), "a multiple of heads = " + std::to_string(c.heads));
+    refuse("channels", std::to_string(c.channels),
+           "a multiple of heads = " + std::to_string(c.heads));
   }
   if (c.positions == Positions::kRope && c.head_dim() % 2 != 0) {
     refuse("heads", std::to_string(c.heads), "an even number of channels per head for rope");
@@ -54,7 +56,8 @@ void check_shape_options(const RmkvConfig& c) {
 }
 
 void check_published(const RmkvConfig& c) {
-  const std::string hint = "commit = \"published\" reproduces the original program and takes nothing else";
+  const std::string hint =
+      "commit = \"published\" reproduces the original program and takes nothing else";
   if (c.cell != CellKind::kGru && c.cell != CellKind::kMinimal) {
     refuse("cell", cell_name(c.cell), "gru or minimal", hint);
   }
@@ -78,7 +81,8 @@ bool RmkvConfig::has_memory(int64_t layer) const {
 
 int64_t RmkvConfig::hidden() const {
   if (ffn_hidden > 0) return ffn_hidden;
-  // A gated pair of 8/3 C has the parameters of a plain 4 C network (Shazeer 2020); 32 keeps rows aligned.
+  // A gated pair of 8/3 C has the parameters of a plain 4 C network (Shazeer 2020); 32 keeps rows
+  // aligned.
   return (channels * 8 / 3 + 31) / 32 * 32;
 }
 
@@ -149,16 +153,20 @@ Table RmkvConfig::to_table() const {
 }
 
 Table rmkv_preset(const std::string& name) {
-  const auto size = [](int64_t channels, int64_t layers, int64_t heads, int64_t slots, int64_t segment_tokens,
-                       const std::vector<int64_t>& memory_layers) {
+  const auto size = [](int64_t channels, int64_t layers, int64_t heads, int64_t slots,
+                       int64_t segment_tokens, const std::vector<int64_t>& memory_layers) {
     List listed;
     for (const int64_t layer : memory_layers) listed.emplace_back(layer);
-    return Table{{"architecture", "rmkv"}, {"channels", channels},
-                 {"layers", layers},       {"heads", heads},
-                 {"slots", slots},         {"segment_tokens", segment_tokens},
+    return Table{{"architecture", "rmkv"},
+                 {"channels", channels},
+                 {"layers", layers},
+                 {"heads", heads},
+                 {"slots", slots},
+                 {"segment_tokens", segment_tokens},
                  {"memory_layers", std::move(listed)}};
   };
-  // Memory sits in middle and upper layers of the deep ones (memory-architectures.md, section 2.9 and 2.3 b).
+  // Memory sits in middle and upper layers of the deep ones (memory-architectures.md, section 2.9
+  // and 2.3 b).
   if (name == "tiny") return size(128, 3, 4, 16, 128, {2, 3});
   if (name == "small") return size(256, 6, 4, 16, 128, {});
   if (name == "base") return size(768, 12, 12, 32, 256, {5, 8, 11});

@@ -16,8 +16,8 @@ namespace rmkv {
 enum class Pooling { kMean, kQuery };
 enum class Positions { kRope, kLearned, kSinusoidal, kNone };
 enum class FeedForward { kSwiGlu, kNone };
-// kSegment: memory is readable from the next segment on (causal).  kPublished: the original two-stream block, which
-// leaks the future inside a segment (memory-model.md, section 7).
+// kSegment: memory is readable from the next segment on (causal).  kPublished: the original
+// two-stream block, which leaks the future inside a segment (memory-model.md, section 7).
 enum class Commit { kSegment, kPublished };
 
 struct RmkvConfig {
@@ -35,26 +35,27 @@ struct RmkvConfig {
   int64_t bridge = 32;                 // k tokens of the previous segment that tokens still see
   bool store = false;                  // associative delta-rule memory beside the slots
   std::vector<int64_t> memory_layers;  // 1-based layers that own a memory; empty means all
-  bool write_stream = false;           // option W: refreshed memory rows run up the layers, unseen by tokens
+  bool write_stream = false;  // option W: refreshed memory rows run up the layers, unseen by tokens
   Commit commit = Commit::kSegment;
-  bool tie_head = true;     // the head is the token embedding
-  bool zero_read = false;   // tokens start blind to the memory: a learned read gate per head begins at 0
-  double horizon = 32;      // segments; initial half-lives are log-uniform in [1, horizon]
-  double memory_std = 0.05; // deviation of the learned initial memory, 0.02-0.1
+  bool tie_head = true;  // the head is the token embedding
+  bool zero_read =
+      false;  // tokens start blind to the memory: a learned read gate per head begins at 0
+  double horizon = 32;       // segments; initial half-lives are log-uniform in [1, horizon]
+  double memory_std = 0.05;  // deviation of the learned initial memory, 0.02-0.1
 
   bool has_memory(int64_t layer) const;  // layer 0-based; slots or store live there
   int64_t head_dim() const { return channels / heads; }
   int64_t hidden() const;  // F resolved
 
-  // Reads a closed table (key "architecture" is allowed and must be "rmkv"); throws on unknown keys, on values out of
-  // range and on combinations that cannot be.
+  // Reads a closed table (key "architecture" is allowed and must be "rmkv"); throws on unknown
+  // keys, on values out of range and on combinations that cannot be.
   static RmkvConfig from_table(const Table& table);
   // Every option, resolved; from_table(to_table()) gives the same configuration.
   Table to_table() const;
 };
 
-// A named size without vocabulary: "tiny" ~1M, "small" ~10M, "base" ~120M, "1b" 1.2B parameters, counted with
-// vocabularies of 2,048, 8,192, 30,000 and 30,000.
+// A named size without vocabulary: "tiny" ~1M, "small" ~10M, "base" ~120M, "1b" 1.2B parameters,
+// counted with vocabularies of 2,048, 8,192, 30,000 and 30,000.
 Table rmkv_preset(const std::string& name);
 
 }  // namespace rmkv

@@ -17,11 +17,13 @@ namespace {
 constexpr const char* kWhere = "rmkv.forward";
 
 void check_tokens(const Tensor& tokens, const State& state) {
-  if (!tokens.defined() || tokens.dim() != 2 || tokens.scalar_type() != at::kLong || tokens.size(1) == 0) {
+  if (!tokens.defined() || tokens.dim() != 2 || tokens.scalar_type() != at::kLong ||
+      tokens.size(1) == 0) {
     fail(kWhere, tensor_text(tokens), "int64 tokens [B, T] with at least one token");
   }
   if (tokens.size(0) != state.batch()) {
-    fail(kWhere, tensor_text(tokens), "a state of as many lanes, not " + std::to_string(state.batch()),
+    fail(kWhere, tensor_text(tokens),
+         "a state of as many lanes, not " + std::to_string(state.batch()),
          "make one with initial_state(batch)");
   }
 }
@@ -37,7 +39,8 @@ Tensor gradient_anchor(const ParameterStore& parameters) {
 
 }  // namespace
 
-RmkvModel::RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dtype, at::Device device)
+RmkvModel::RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dtype,
+                     at::Device device)
     : config_(config), parameters_(dtype, device) {
   for (const ParameterSpec& spec : rmkv_parameter_specs(config_)) {
     parameters_.add(spec.name, initial_value(spec, seed).to(dtype), spec.group);
@@ -52,7 +55,9 @@ RmkvModel::RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dty
   facts_.any_split = config_.commit == Commit::kSegment;
 }
 
-State RmkvModel::initial_state(int64_t batch) { return rmkv_initial_state(config_, weights_, batch); }
+State RmkvModel::initial_state(int64_t batch) {
+  return rmkv_initial_state(config_, weights_, batch);
+}
 
 ForwardOptions RmkvModel::resolved(const ForwardOptions& options) const {
   ForwardOptions result = options;
@@ -63,26 +68,32 @@ ForwardOptions RmkvModel::resolved(const ForwardOptions& options) const {
 Tensor RmkvModel::forward(const Tensor& tokens, State& state, const ForwardOptions& given) {
   check_tokens(tokens, state);
   const ForwardOptions options = resolved(given);
-  const int64_t length = options.segment_tokens > 0 ? options.segment_tokens : config_.segment_tokens;
+  const int64_t length =
+      options.segment_tokens > 0 ? options.segment_tokens : config_.segment_tokens;
   const int64_t open = state.counter("open"), count = tokens.size(1);
   const Tensor anchor = gradient_anchor(parameters_);
-  const bool whole_only =
-      options.valid.defined() || options.resets.defined() || options.segment_tokens > 0 || anchor.defined();
+  const bool whole_only = options.valid.defined() || options.resets.defined() ||
+                          options.segment_tokens > 0 || anchor.defined();
   if (whole_only && (open > 0 || count % length != 0)) {
-    fail(kWhere, std::to_string(count) + " tokens, " + std::to_string(open) + " already in the open segment",
-         "whole segments of " + std::to_string(length) + " from a segment start",
-         "padding, resets, segment_tokens and gradients need them; pad with `valid`, or run without gradients");
+    fail(
+        kWhere,
+        std::to_string(count) + " tokens, " + std::to_string(open) + " already in the open segment",
+        "whole segments of " + std::to_string(length) + " from a segment start",
+        "padding, resets, segment_tokens and gradients need them; pad with `valid`, or run without "
+        "gradients");
   }
   const bool published = config_.commit == Commit::kPublished;
   if (options.replay && anchor.defined()) {
     return replayed_forward(
         [this, published](const Tensor& ids, State& at, const ForwardOptions& how) {
-          return (published ? published_forward : parallel_forward)(config_, weights_, ids, at, how);
+          return (published ? published_forward : parallel_forward)(config_, weights_, ids, at,
+                                                                    how);
         },
         anchor, tokens, state, options, length);
   }
   if (published) return published_forward(config_, weights_, tokens, state, options);
-  if (open == 0 && count % length == 0) return parallel_forward(config_, weights_, tokens, state, options);
+  if (open == 0 && count % length == 0)
+    return parallel_forward(config_, weights_, tokens, state, options);
 
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < count;) {
@@ -90,10 +101,11 @@ Tensor RmkvModel::forward(const Tensor& tokens, State& state, const ForwardOptio
     int64_t take = std::min(room, left);
     if (room == length && left >= length) {
       take = left / length * length;
-      parts.push_back(parallel_forward(config_, weights_, tokens.narrow(1, first, take), state, options));
-    } else {
       parts.push_back(
-          recurrent_forward(config_, weights_, tokens.narrow(1, first, take), state, options.compute_dtype));
+          parallel_forward(config_, weights_, tokens.narrow(1, first, take), state, options));
+    } else {
+      parts.push_back(recurrent_forward(config_, weights_, tokens.narrow(1, first, take), state,
+                                        options.compute_dtype));
     }
     first += take;
   }
@@ -139,10 +151,12 @@ std::vector<std::string> RmkvModel::probe_names() const {
 
 Tensor RmkvModel::probe(const std::string& name, const State& state) {
   const auto names = probe_names();
-  if (std::find(names.begin(), names.end(), name) == names.end()) return LanguageModel::probe(name, state);
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    return LanguageModel::probe(name, state);
   at::NoGradGuard no_grad;
   const size_t dot = name.find('.');
-  const std::string kind = name.substr(0, dot), suffix = dot == std::string::npos ? "" : name.substr(dot);
+  const std::string kind = name.substr(0, dot),
+                    suffix = dot == std::string::npos ? "" : name.substr(dot);
   if (kind == "slot_cosine") return slot_cosine(state.get("memory" + suffix));
   if (kind == "rank") return effective_rank(state.get("memory" + suffix));
   if (kind == "memory" || kind == "carry" || kind == "store") return state.get(name).detach();
@@ -152,8 +166,8 @@ Tensor RmkvModel::probe(const std::string& name, const State& state) {
   return kind == "keep" ? keep : half_life(keep);
 }
 
-std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed, at::ScalarType parameter_dtype,
-                                           at::Device device) {
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,
+                                           at::ScalarType parameter_dtype, at::Device device) {
   return std::make_unique<RmkvModel>(RmkvConfig::from_table(config), seed, parameter_dtype, device);
 }
 

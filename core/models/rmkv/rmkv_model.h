@@ -1,8 +1,9 @@
 // RMKV behind the LanguageModel interface: checks what it is given, then chooses how to compute it.
 //
-// Whole segments from a segment start are computed layer by layer over all segments at once (parallel.h); anything
-// else token block by token block against the open segment's cache (recurrent.h), with the same result.  The original
-// block (commit = "published") goes its own way (published.h).
+// Whole segments from a segment start are computed layer by layer over all segments at once
+// (parallel.h); anything else token block by token block against the open segment's cache
+// (recurrent.h), with the same result.  The original block (commit = "published") goes its own way
+// (published.h).
 #pragma once
 
 #include <memory>
@@ -27,8 +28,9 @@ class RmkvModel : public LanguageModel {
   void flush(State& state, const ForwardOptions& options) override;
   Tensor head_weight() override { return weights_.head; }
 
-  // "memory.l" fp32 [B, M, C], "carry.l" and "store.l" as in the state; "keep.l" [M, C] keep-rates at rest and
-  // "half_life.l" [M, C] in segments; "store_half_life.l" [H]; "slot_cosine.l" and "rank.l" [B] (measures.h).
+  // "memory.l" fp32 [B, M, C], "carry.l" and "store.l" as in the state; "keep.l" [M, C] keep-rates
+  // at rest and "half_life.l" [M, C] in segments; "store_half_life.l" [H]; "slot_cosine.l" and
+  // "rank.l" [B] (measures.h).
   std::vector<std::string> probe_names() const override;
   Tensor probe(const std::string& name, const State& state) override;
   std::vector<std::string> memory_names(const State& state) const override;
@@ -46,7 +48,7 @@ class RmkvModel : public LanguageModel {
   RmkvWeights weights_;
 };
 
-std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed, at::ScalarType parameter_dtype,
-                                           at::Device device);
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,
+                                           at::ScalarType parameter_dtype, at::Device device);
 
 }  // namespace rmkv

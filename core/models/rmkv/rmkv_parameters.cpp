@@ -12,8 +12,8 @@ namespace {
 using Group = ParameterGroup;
 using Kind = InitialKind;
 
-// Deviations that have no formula: embeddings as in GPT-2; slot identities a visible fraction of the normalised rows
-// (deviation 1) they are added to.
+// Deviations that have no formula: embeddings as in GPT-2; slot identities a visible fraction of
+// the normalised rows (deviation 1) they are added to.
 constexpr double kEmbeddingDeviation = 0.02;
 constexpr double kSlotIdDeviation = 0.3;
 // Gate weights start small, so that at first the biases alone set how long a slot keeps.
@@ -22,18 +22,22 @@ constexpr double kGateShrink = 0.1;
 class SpecList {
  public:
   explicit SpecList(const RmkvConfig& config) : c_(config), channels_(config.channels) {
-    // SmallInit (Nguyen and Salazar 2019); branches that end in the residual stream shrink with depth (GPT-2).
+    // SmallInit (Nguyen and Salazar 2019); branches that end in the residual stream shrink with
+    // depth (GPT-2).
     matrix_ = std::sqrt(2.0 / (5.0 * static_cast<double>(channels_)));
     residual_ = matrix_ / std::sqrt(2.0 * static_cast<double>(c_.layers));
   }
 
-  void add(const std::string& name, std::vector<int64_t> shape, Group group, Kind kind, std::vector<double> values) {
+  void add(const std::string& name, std::vector<int64_t> shape, Group group, Kind kind,
+           std::vector<double> values) {
     specs_.push_back({name, std::move(shape), group, kind, std::move(values)});
   }
-  void matrix(const std::string& name, int64_t rows, int64_t columns, std::vector<double> deviations) {
+  void matrix(const std::string& name, int64_t rows, int64_t columns,
+              std::vector<double> deviations) {
     add(name, {rows, columns}, Group::kMatrix, Kind::kNormal, std::move(deviations));
   }
-  void constant(const std::string& name, std::vector<int64_t> shape, double value, Group group = Group::kVector) {
+  void constant(const std::string& name, std::vector<int64_t> shape, double value,
+                Group group = Group::kVector) {
     add(name, std::move(shape), group, Kind::kConstant, {value});
   }
 
@@ -63,7 +67,8 @@ class SpecList {
       add(at + "initial_carry", per_slot, Group::kVector, Kind::kNormal, {c_.memory_std});
     }
     if (c_.pooling == Pooling::kQuery) pool_query(at);
-    // Undoes the depth scaling of the output projection it reads, or deep models would write next to nothing.
+    // Undoes the depth scaling of the output projection it reads, or deep models would write next
+    // to nothing.
     matrix(at + "input.weight", channels_, 2 * channels_,
            {std::sqrt(static_cast<double>(c_.layers) / static_cast<double>(channels_))});
     cell(at + "cell.");
@@ -77,10 +82,18 @@ class SpecList {
     const double map = 1.0 / std::sqrt(static_cast<double>(channels_)), gate = kGateShrink * map;
     std::vector<double> deviations;  // per stacked map: every one but the candidate is a gate
     switch (c_.cell) {
-      case CellKind::kGru: deviations = {gate, gate, map}; break;
-      case CellKind::kLstm: deviations = {gate, gate, map, gate}; break;
-      case CellKind::kMinimal: deviations = {gate, map}; break;
-      case CellKind::kEma: deviations = {map}; break;
+      case CellKind::kGru:
+        deviations = {gate, gate, map};
+        break;
+      case CellKind::kLstm:
+        deviations = {gate, gate, map, gate};
+        break;
+      case CellKind::kMinimal:
+        deviations = {gate, map};
+        break;
+      case CellKind::kEma:
+        deviations = {map};
+        break;
     }
     const int64_t rows = cell_maps(c_.cell) * channels_;
     matrix(at + "input.weight", rows, channels_, deviations);
@@ -111,7 +124,9 @@ class SpecList {
   std::vector<ParameterSpec> specs_;
 };
 
-std::string layer_path(int64_t layer) { return "layers." + std::to_string(layer + 1) + "."; }
+std::string layer_path(int64_t layer) {
+  return "layers." + std::to_string(layer + 1) + ".";
+}
 
 Tensor normal_values(const ParameterSpec& spec, uint64_t seed) {
   Tensor value = at::empty(spec.shape, at::kDouble);
@@ -122,7 +137,8 @@ Tensor normal_values(const ParameterSpec& spec, uint64_t seed) {
   at::parallel_for(0, count, 1 << 15, [&](int64_t first, int64_t last) {
     RandomStream random(seed, spec.name);
     random.seek(2 * static_cast<uint64_t>(first));
-    for (int64_t i = first; i < last; ++i) data[i] = random.normal() * spec.values[static_cast<size_t>(i / block)];
+    for (int64_t i = first; i < last; ++i)
+      data[i] = random.normal() * spec.values[static_cast<size_t>(i / block)];
   });
   return value;
 }
@@ -144,15 +160,18 @@ Tensor keep_biases(const ParameterSpec& spec, const std::string& stream, uint64_
 std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
   SpecList list(c);
   const bool published = c.commit == Commit::kPublished;
-  list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal, {kEmbeddingDeviation});
+  list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal,
+           {kEmbeddingDeviation});
   if (c.positions == Positions::kLearned) {
-    list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal, {kEmbeddingDeviation});
+    list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal,
+             {kEmbeddingDeviation});
   }
   if (c.write_stream) {
     list.add("stream_start", {c.slots, c.channels}, Group::kVector, Kind::kNormal, {c.memory_std});
   }
   if (published) {
-    list.add("initial_memory", {c.slots, c.channels}, Group::kVector, Kind::kNormal, {c.memory_std});
+    list.add("initial_memory", {c.slots, c.channels}, Group::kVector, Kind::kNormal,
+             {c.memory_std});
   }
   for (int64_t l = 0; l < c.layers; ++l) {
     const std::string at = layer_path(l);
@@ -169,7 +188,8 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
   list.constant("final_norm.weight", {c.channels}, 1);
   if (published) list.constant("final_norm.bias", {c.channels}, 0);
   if (!c.tie_head) {
-    list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, Kind::kNormal, {kEmbeddingDeviation});
+    list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, Kind::kNormal,
+             {kEmbeddingDeviation});
   }
   return list.take();
 }
@@ -186,9 +206,12 @@ int64_t rmkv_parameter_count(const RmkvConfig& config) {
 
 Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
   switch (spec.kind) {
-    case Kind::kNormal: return normal_values(spec, seed);
-    case Kind::kConstant: return at::full(spec.shape, spec.values[0], at::kDouble);
-    case Kind::kKeepBias: return keep_biases(spec, spec.name, seed);
+    case Kind::kNormal:
+      return normal_values(spec, seed);
+    case Kind::kConstant:
+      return at::full(spec.shape, spec.values[0], at::kDouble);
+    case Kind::kKeepBias:
+      return keep_biases(spec, spec.name, seed);
     case Kind::kWriteBias: {
       const std::string folder = spec.name.substr(0, spec.name.rfind('.') + 1);
       return keep_biases(spec, folder + "keep_bias", seed).neg();
@@ -198,7 +221,9 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
 }
 
 RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) {
-  const auto find = [&](const std::string& name) { return store.has(name) ? store.get(name).value : Tensor(); };
+  const auto find = [&](const std::string& name) {
+    return store.has(name) ? store.get(name).value : Tensor();
+  };
   RmkvWeights w;
   w.embedding = find("embedding.weight");
   w.positions = find("positions.weight");
@@ -208,7 +233,8 @@ RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) 
   w.final_norm_bias = find("final_norm.bias");
   w.head = config.tie_head ? w.embedding : find("head.weight");
   for (int64_t l = 0; l < config.layers; ++l) {
-    const std::string at = layer_path(l), memory = at + "memory.", cell = memory + "cell.", store_at = at + "store.";
+    const std::string at = layer_path(l), memory = at + "memory.", cell = memory + "cell.",
+                      store_at = at + "store.";
     RmkvLayer layer;
     layer.norm = find(at + "norm.weight");
     layer.norm_bias = find(at + "norm.bias");

@@ -1,8 +1,9 @@
-// The parameters of RMKV: names, shapes, groups and initial values, and the handles the forward passes use.
+// The parameters of RMKV: names, shapes, groups and initial values, and the handles the forward
+// passes use.
 //
-// Initial values are a function of (seed, name), so neither the order of declaration nor other options change them.
-// Layers count from 1 in names, as in the options and the state.
-// Source: memory-model.md, section 2 and section 7; memory-architectures.md, sections 2.9 and 4.5.
+// Initial values are a function of (seed, name), so neither the order of declaration nor other
+// options change them. Layers count from 1 in names, as in the options and the state. Source:
+// memory-model.md, section 2 and section 7; memory-architectures.md, sections 2.9 and 4.5.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,11 @@
 namespace rmkv {
 
 enum class InitialKind {
-  kNormal,       // mean 0; `values` holds the deviation, or one per equal block of rows (stacked gates)
-  kConstant,     // values[0]
-  kKeepBias,     // logit of a keep-rate whose half-life is log-uniform in [1, values[0]] segments
-  kWriteBias,    // the negative of the kKeepBias of the sibling parameter "keep_bias" (Tallec and Ollivier 2018)
+  kNormal,  // mean 0; `values` holds the deviation, or one per equal block of rows (stacked gates)
+  kConstant,   // values[0]
+  kKeepBias,   // logit of a keep-rate whose half-life is log-uniform in [1, values[0]] segments
+  kWriteBias,  // the negative of the kKeepBias of the sibling parameter "keep_bias" (Tallec and
+               // Ollivier 2018)
 };
 
 struct ParameterSpec {
@@ -38,39 +40,39 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed);
 
 // Handles into the store; all fp32 (fp64).  Undefined where the configuration has no such part.
 struct RmkvLayer {
-  bool slots = false;   // owns a slot memory
-  bool store = false;   // owns an associative store
-  Tensor norm;          // [C]
-  Tensor norm_bias;     // [C], published only
-  Tensor qkv;           // [3C, C]: queries, keys, values
-  Tensor qkv_bias;      // [3C], published only
-  Tensor out;           // [C, C]
-  Tensor out_bias;      // [C], published only
-  Tensor read_gate;     // [H], zero_read only
-  Tensor ffn_norm;      // [C]
-  Tensor ffn_in;        // [2F, C]: gate, up
-  Tensor ffn_out;       // [C, F]
-  Tensor slot_id;       // [M, C]
-  Tensor initial;       // [M, C]: m[l][0]
-  Tensor initial_carry; // [M, C], lstm only
-  Tensor pool_query;    // [M, C], query pooling only
-  Tensor cell_input;    // [C, 2C]: W of [A ; pooled]
+  bool slots = false;    // owns a slot memory
+  bool store = false;    // owns an associative store
+  Tensor norm;           // [C]
+  Tensor norm_bias;      // [C], published only
+  Tensor qkv;            // [3C, C]: queries, keys, values
+  Tensor qkv_bias;       // [3C], published only
+  Tensor out;            // [C, C]
+  Tensor out_bias;       // [C], published only
+  Tensor read_gate;      // [H], zero_read only
+  Tensor ffn_norm;       // [C]
+  Tensor ffn_in;         // [2F, C]: gate, up
+  Tensor ffn_out;        // [C, F]
+  Tensor slot_id;        // [M, C]
+  Tensor initial;        // [M, C]: m[l][0]
+  Tensor initial_carry;  // [M, C], lstm only
+  Tensor pool_query;     // [M, C], query pooling only
+  Tensor cell_input;     // [C, 2C]: W of [A ; pooled]
   CellWeights cell;
-  Tensor store_qkv;     // [3C, C]
-  Tensor store_gate;    // [H, C]
+  Tensor store_qkv;        // [3C, C]
+  Tensor store_gate;       // [H, C]
   Tensor store_gate_bias;  // [H]
-  Tensor store_decay;   // [H]: logit of the share kept from segment to segment
-  Tensor store_out;     // [C, C]
+  Tensor store_decay;      // [H]: logit of the share kept from segment to segment
+  Tensor store_out;        // [C, C]
 };
 
 struct RmkvWeights {
-  Tensor embedding;      // [V, C]
-  Tensor positions;      // [T, C], learned positions only
-  Tensor stream_start;   // [M, C]: w[0] of the write stream
-  Tensor initial;        // [M, C]: the one initial memory of the published block
-  Tensor final_norm;     // [C]
+  Tensor embedding;        // [V, C]
+  Tensor positions;        // [T, C], learned positions only
+  Tensor stream_start;     // [M, C]: w[0] of the write stream
+  Tensor initial;          // [M, C]: the one initial memory of the published block
+  Tensor final_norm;       // [C]
   Tensor final_norm_bias;  // [C], published only
-  Tensor head;           // [V, C]; the embedding where tied
+  Tensor head;             // [V, C]; the embedding where tied
   std::vector<RmkvLayer> layers;
 };
 

@@ -13,7 +13,9 @@ Tensor per_lane(const Tensor& parameter, int64_t batch) {
 
 }  // namespace
 
-std::string layer_name(const std::string& kind, int64_t layer) { return kind + "." + std::to_string(layer + 1); }
+std::string layer_name(const std::string& kind, int64_t layer) {
+  return kind + "." + std::to_string(layer + 1);
+}
 
 State rmkv_initial_state(const RmkvConfig& config, const RmkvWeights& weights, int64_t batch) {
   State state;
@@ -24,16 +26,20 @@ State rmkv_initial_state(const RmkvConfig& config, const RmkvWeights& weights, i
   }
   const auto real = weights.embedding.options().requires_grad(false);
   state.set("tokens", at::zeros({batch}, real.dtype(at::kLong)));
-  if (config.bridge > 0) state.set("bridge.visible", at::zeros({batch, config.bridge}, real.dtype(at::kBool)));
+  if (config.bridge > 0)
+    state.set("bridge.visible", at::zeros({batch, config.bridge}, real.dtype(at::kBool)));
   for (int64_t l = 0; l < config.layers; ++l) {
     const RmkvLayer& layer = weights.layers[static_cast<size_t>(l)];
     if (config.bridge > 0) {
-      state.set(layer_name("bridge", l), at::zeros({batch, config.bridge, 2 * config.channels}, real));
+      state.set(layer_name("bridge", l),
+                at::zeros({batch, config.bridge, 2 * config.channels}, real));
     }
     if (layer.slots) state.set(layer_name("memory", l), per_lane(layer.initial, batch));
-    if (layer.initial_carry.defined()) state.set(layer_name("carry", l), per_lane(layer.initial_carry, batch));
+    if (layer.initial_carry.defined())
+      state.set(layer_name("carry", l), per_lane(layer.initial_carry, batch));
     if (layer.store) {
-      state.set(layer_name("store", l), at::zeros({batch, config.heads, config.head_dim(), config.head_dim()}, real));
+      state.set(layer_name("store", l),
+                at::zeros({batch, config.heads, config.head_dim(), config.head_dim()}, real));
     }
   }
   return state;

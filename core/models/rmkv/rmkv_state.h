@@ -1,19 +1,20 @@
 // Names and shapes of what an RMKV state holds.  Layers count from 1.
 //
 // Always:   "tokens" int64 [B], tokens since the lane's last reset (padding does not count)
-//           "bridge.visible" bool [B, k], which of the bridge's rows hold a token (the last row is the newest)
-//           "bridge.l" compute dtype [B, k, 2C], keys before rotation and values of the previous segment's last tokens
-//           "memory.l" fp32 [B, M, C], committed memory; "carry.l" likewise, lstm only
-//           "store.l" fp32 [B, H, D, D], committed associative store
+//           "bridge.visible" bool [B, k], which of the bridge's rows hold a token (the last row is
+//           the newest) "bridge.l" compute dtype [B, k, 2C], keys before rotation and values of the
+//           previous segment's last tokens "memory.l" fp32 [B, M, C], committed memory; "carry.l"
+//           likewise, lstm only "store.l" fp32 [B, H, D, D], committed associative store
 // Counters: "open", tokens in the open segment.
 // Only while a segment is open (recurrent form):
-//           "open.cache.l" compute dtype [B, k + M + T, 2C], keys (rotated) and values of bridge, memory, tokens
-//           "open.visible" bool [B, k + M + T]
-//           "open.keys.l" compute dtype [B, k, C], keys before rotation of the newest tokens: token t in row t mod k
-//           "open.sum.l" fp32 [B, C] (mean), or "open.largest.l", "open.denominator.l" fp32 [B, M] and
+//           "open.cache.l" compute dtype [B, k + M + T, 2C], keys (rotated) and values of bridge,
+//           memory, tokens "open.visible" bool [B, k + M + T] "open.keys.l" compute dtype [B, k,
+//           C], keys before rotation of the newest tokens: token t in row t mod k "open.sum.l" fp32
+//           [B, C] (mean), or "open.largest.l", "open.denominator.l" fp32 [B, M] and
 //           "open.numerator.l" fp32 [B, M, C] (query): the pooling so far
 //           "open.store.l" fp32 [B, H, D, D], the store being written
-// The published block holds "memory" fp32 [B, M, C], and "open.ids" int64 [B, T] while a segment is open.
+// The published block holds "memory" fp32 [B, M, C], and "open.ids" int64 [B, T] while a segment is
+// open.
 #pragma once
 
 #include <string>

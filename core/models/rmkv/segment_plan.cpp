@@ -8,14 +8,20 @@ namespace {
 
 constexpr const char* kWhere = "rmkv.forward";
 
-void check_flags(const Tensor& flags, const std::string& name, std::vector<int64_t> shape, const std::string& letters) {
+void check_flags(const Tensor& flags, const std::string& name, std::vector<int64_t> shape,
+                 const std::string& letters) {
   check_shape(flags, std::string(kWhere) + " " + name, std::move(shape), letters);
-  if (flags.scalar_type() != at::kBool) fail(std::string(kWhere) + " " + name, tensor_text(flags), "bool");
+  if (flags.scalar_type() != at::kBool)
+    fail(std::string(kWhere) + " " + name, tensor_text(flags), "bool");
 }
 
 // Whether any flag is set, without waiting for a GPU: there the answer is "maybe".
-bool maybe_any(const Tensor& flags) { return !flags.is_cpu() || flags.any().item<bool>(); }
-bool surely_all(const Tensor& flags) { return flags.is_cpu() && flags.all().item<bool>(); }
+bool maybe_any(const Tensor& flags) {
+  return !flags.is_cpu() || flags.any().item<bool>();
+}
+bool surely_all(const Tensor& flags) {
+  return flags.is_cpu() && flags.all().item<bool>();
+}
 
 }  // namespace
 
@@ -25,7 +31,8 @@ SegmentPlan::SegmentPlan(const RmkvConfig& config, const Tensor& given, const St
   at::NoGradGuard no_grad;
   length = options.segment_tokens > 0 ? options.segment_tokens : config.segment_tokens;
   if (given.size(1) == 0 || given.size(1) % length != 0) {
-    fail(kWhere, std::to_string(given.size(1)) + " tokens", "whole segments of " + std::to_string(length) + " tokens");
+    fail(kWhere, std::to_string(given.size(1)) + " tokens",
+         "whole segments of " + std::to_string(length) + " tokens");
   }
   if (config.positions == Positions::kLearned && length > config.segment_tokens) {
     fail(kWhere, std::to_string(length) + " tokens a segment",
@@ -36,7 +43,8 @@ SegmentPlan::SegmentPlan(const RmkvConfig& config, const Tensor& given, const St
     check_flags(options.resets, "resets", {batch_, segments}, "BS");
     resets_ = options.resets;
   }
-  for (int64_t s = 0; s < segments; ++s) maybe_reset_.push_back(resets_.defined() && maybe_any(reset(s)));
+  for (int64_t s = 0; s < segments; ++s)
+    maybe_reset_.push_back(resets_.defined() && maybe_any(reset(s)));
   if (options.valid.defined()) {
     check_flags(options.valid, "valid", {batch_, given.size(1)}, "BT");
     if (!surely_all(options.valid)) remove_padding(options.valid);
@@ -46,10 +54,12 @@ SegmentPlan::SegmentPlan(const RmkvConfig& config, const Tensor& given, const St
 
 void SegmentPlan::remove_padding(const Tensor& valid) {
   const Tensor by_segment = valid.view({batch_, segments, length});
-  order_ = at::argsort(by_segment.logical_not().to(at::kByte), /*stable=*/true, /*dim=*/-1, /*descending=*/false);
+  order_ = at::argsort(by_segment.logical_not().to(at::kByte), /*stable=*/true, /*dim=*/-1,
+                       /*descending=*/false);
   counts_ = by_segment.sum(-1);
   kept_ = at::arange(length, counts_.options()) < counts_.unsqueeze(-1);
-  tokens = tokens.view({batch_, segments, length}).gather(2, order_).view({batch_, segments * length});
+  tokens =
+      tokens.view({batch_, segments, length}).gather(2, order_).view({batch_, segments * length});
 }
 
 void SegmentPlan::plan_bridge(const RmkvConfig& config, const State& state) {
@@ -70,10 +80,18 @@ void SegmentPlan::plan_bridge(const RmkvConfig& config, const State& state) {
   }
 }
 
-Tensor SegmentPlan::kept(int64_t s) const { return padded() ? kept_.select(1, s) : Tensor(); }
-Tensor SegmentPlan::alive(int64_t s) const { return counts_.select(1, s) > 0; }
-bool SegmentPlan::has_reset(int64_t s) const { return maybe_reset_[static_cast<size_t>(s)]; }
-Tensor SegmentPlan::reset(int64_t s) const { return resets_.select(1, s); }
+Tensor SegmentPlan::kept(int64_t s) const {
+  return padded() ? kept_.select(1, s) : Tensor();
+}
+Tensor SegmentPlan::alive(int64_t s) const {
+  return counts_.select(1, s) > 0;
+}
+bool SegmentPlan::has_reset(int64_t s) const {
+  return maybe_reset_[static_cast<size_t>(s)];
+}
+Tensor SegmentPlan::reset(int64_t s) const {
+  return resets_.select(1, s);
+}
 
 Tensor SegmentPlan::count(int64_t s) const {
   return padded() ? counts_.select(1, s) : at::scalar_tensor(length, tokens.options());
@@ -90,7 +108,8 @@ Tensor SegmentPlan::visible(int64_t s) const {
 Tensor SegmentPlan::newest_rows(const Tensor& rows, int64_t s, int64_t count) const {
   if (padded()) {
     const Tensor steps = at::arange(count, counts_.options());
-    const Tensor place = counts_.select(1, s).unsqueeze(1) - count + steps;  // negative: no such token
+    const Tensor place =
+        counts_.select(1, s).unsqueeze(1) - count + steps;  // negative: no such token
     const Tensor index = place.clamp_min(0).unsqueeze(2).expand({-1, -1, rows.size(2)});
     return rows.gather(1, index) * (place >= 0).unsqueeze(2).to(rows.scalar_type());
   }

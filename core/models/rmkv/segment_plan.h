@@ -1,8 +1,9 @@
-// How a block of tokens falls into segments: padding, resets and what of the bridge is visible where.
+// How a block of tokens falls into segments: padding, resets and what of the bridge is visible
+// where.
 //
-// Padding is removed by order: within each segment the kept tokens are moved to the front, keeping their order, so
-// that positions, causality and the bridge work as if padding did not exist; results are moved back at the end.
-// Everything here is indices and flags; no gradients.
+// Padding is removed by order: within each segment the kept tokens are moved to the front, keeping
+// their order, so that positions, causality and the bridge work as if padding did not exist;
+// results are moved back at the end. Everything here is indices and flags; no gradients.
 #pragma once
 
 #include <vector>
@@ -14,20 +15,24 @@ namespace rmkv {
 
 class SegmentPlan {
  public:
-  // tokens int64 [B, S T'].  Throws when the block is not whole segments, or the shapes of options disagree.
-  SegmentPlan(const RmkvConfig& config, const Tensor& tokens, const State& state, const ForwardOptions& options);
+  // tokens int64 [B, S T'].  Throws when the block is not whole segments, or the shapes of options
+  // disagree.
+  SegmentPlan(const RmkvConfig& config, const Tensor& tokens, const State& state,
+              const ForwardOptions& options);
 
   Tensor tokens;         // int64 [B, S T'], in computing order
   int64_t segments = 0;  // S
   int64_t length = 0;    // T'
 
   bool padded() const { return kept_.defined(); }
-  // Flags of one segment.  kept: bool [B, T'], undefined without padding.  alive: bool [B], lanes with a kept token.
+  // Flags of one segment.  kept: bool [B, T'], undefined without padding.  alive: bool [B], lanes
+  // with a kept token.
   Tensor kept(int64_t s) const;
   Tensor alive(int64_t s) const;
   // int64 [B] kept tokens, or a number without padding.
   Tensor count(int64_t s) const;
-  // Whether any lane may start anew before segment s (on the CPU: whether one does), and which, bool [B].
+  // Whether any lane may start anew before segment s (on the CPU: whether one does), and which,
+  // bool [B].
   bool has_reset(int64_t s) const;
   Tensor reset(int64_t s) const;
 
@@ -35,10 +40,12 @@ class SegmentPlan {
   Tensor visible(int64_t s) const;
   // bool [B, k]: the bridge left after s segments, s = 0 .. S.
   Tensor bridge_visible(int64_t s) const { return bridge_visible_[static_cast<size_t>(s)]; }
-  // The last k kept rows of a segment, oldest first, zeros before them where it has fewer.  rows [B, T', X].
+  // The last k kept rows of a segment, oldest first, zeros before them where it has fewer.  rows
+  // [B, T', X].
   Tensor newest_rows(const Tensor& rows, int64_t s, int64_t count) const;
 
-  // Tokens since a lane's start, int64 [B]: 0 where the lane starts anew before segment s; after all segments.
+  // Tokens since a lane's start, int64 [B]: 0 where the lane starts anew before segment s; after
+  // all segments.
   Tensor restarted(const Tensor& start, int64_t s) const;
   Tensor advanced(Tensor start) const;
 
