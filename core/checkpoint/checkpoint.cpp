@@ -262,6 +262,13 @@ CheckpointContent load_checkpoint(const std::string& given, CheckpointParts part
   return content;
 }
 
+Table checkpoint_config(const std::string& given) {
+  const std::string folder = without_trailing_slash(given);
+  const Table manifest = read_manifest(folder);
+  VerifiedFile config(folder, "config.toml", table_in(manifest, "files", folder));
+  return parse_toml(config.text(), config.path());
+}
+
 Table checkpoint_facts(const std::string& given) {
   const std::string folder = without_trailing_slash(given);
   const Table manifest = read_manifest(folder);

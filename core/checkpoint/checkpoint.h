@@ -44,6 +44,9 @@ void save_checkpoint(const std::string& folder, const CheckpointContent& content
 CheckpointContent load_checkpoint(const std::string& folder,
                                   CheckpointParts parts = CheckpointParts::kAll);
 
+// The model's configuration alone, verified.
+Table checkpoint_config(const std::string& folder);
+
 // The manifest's facts after a check of the manifest and of every file's size (cheap: no file is
 // read whole).
 Table checkpoint_facts(const std::string& folder);
