@@ -31,9 +31,10 @@ local result = rmkv.train.evaluate(loaded.model, stream, { dtype = opt.dtype, me
 local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil
 
 if opt.json then
-  local plain = { bits_per_byte = result.bits_per_byte, loss = result.loss, tokens = result.tokens, bytes = result.bytes,
-                  sources = {}, recall = rows }
-  for name, source in pairs(result.sources or {}) do plain.sources[name] = source end
+  local plain = {
+    bits_per_byte = result.bits_per_byte, loss = result.loss, tokens = result.tokens, bytes = result.bytes,
+    sources = result.sources, recall = rows,
+  }
   if result.memory then
     plain.memory, plain.memory_interval = {}, {}
     for name, entry in pairs(result.memory) do

@@ -14,7 +14,9 @@ local opt = rmkv.options {
 }
 if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
-local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device, dtype = opt.dtype == "fp64" and "fp64" or nil })
+local loaded = rmkv.checkpoint.load_model(opt.checkpoint, {
+  device = opt.device, dtype = opt.dtype == "fp64" and "fp64" or nil,
+})
 local ids = {}
 for word in opt.ids:gmatch "[^%s,]+" do
   local id = tonumber(word)
@@ -26,7 +28,8 @@ for word in opt.ids:gmatch "[^%s,]+" do
 end
 if #ids == 0 then error("--ids is empty: give at least one token id", 0) end
 
-local chunk = opt.mode == "recurrent" and 1 or opt.mode == "parallel" and #ids or tonumber(opt.mode:match "^chunks=(%d+)$")
+local chunk = opt.mode == "recurrent" and 1 or opt.mode == "parallel" and #ids
+  or tonumber(opt.mode:match "^chunks=(%d+)$")
 if not chunk or chunk < 1 then
   error(("--mode: got %q, expected parallel, recurrent or chunks=N"):format(opt.mode), 0)
 end

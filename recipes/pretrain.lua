@@ -17,7 +17,7 @@ local options = {
   preset = { "tiny", "model size", choices = { "tiny", "small", "base", "1b" } },
   model = { "rmkv", "architecture" },
   set_model = { {}, "KEY=VALUE of the model's configuration, for example cell=lstm", repeated = true },
-  data = { { "storyworld" }, "NAME or PATH, with *WEIGHT: built-in source, text file, folder, .jsonl, .lua", repeated = true },
+  data = { { "storyworld" }, "NAME or PATH*WEIGHT: built-in source, file, folder, .jsonl, .lua", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
   field = { "", "field of .jsonl rows that holds the text" },
   val = { "", "text file or folder to validate on; by default a held-out share of the data" },
@@ -78,7 +78,9 @@ local function main(opt, live)
     local p, now = run:fraction(), live.plan
     local batch = data.train:next { segments = now.segments(p, step) }
     local lr, bptt = now.lr(p, step), now.bptt(p, step)
-    local report = trainer:step(batch, { lr = lr, clip = opt.clip, bptt = bptt, dtype = opt.dtype, replay = opt.replay })
+    local report = trainer:step(batch, {
+      lr = lr, clip = opt.clip, bptt = bptt, dtype = opt.dtype, replay = opt.replay,
+    })
     run:report(report, { lr = lr, bptt = bptt })
     if run:due "eval" then setup.evaluate(run, model, data) end
     if run:due "sample" then setup.sample(run, model, data) end

@@ -6,7 +6,7 @@
 --   rmkv recipes/tokenizer.lua inspect --tokenizer tokenizer.json --input text.txt
 
 local opt = rmkv.options {
-  command = { "", "train, encode, decode or inspect", positional = 1, choices = { "train", "encode", "decode", "inspect" } },
+  command = { "", "what to do", positional = 1, choices = { "train", "encode", "decode", "inspect" } },
   files = { {}, "files to train on, one document each", positional = 2, repeated = true },
   tokenizer = { "", "the tokenizer file; by default the one of checkpoints/pretrain" },
   input = { "", "file to read; by default stdin" },

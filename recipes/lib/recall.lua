@@ -45,7 +45,8 @@ end
 function M.text(rows)
   local lines = { "  recall on held-out story questions:   distance   correct   chance" }
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = ("%42s tokens   %5.1f %%   %5.1f %%"):format("~" .. row.tokens, 100 * row.accuracy, 100 * row.chance)
+    lines[#lines + 1] = ("%42s tokens   %5.1f %%   %5.1f %%"):format(
+      "~" .. row.tokens, 100 * row.accuracy, 100 * row.chance)
   end
   return table.concat(lines, "\n")
 end

@@ -25,14 +25,17 @@ end
 ---@param e table
 ---@return string
 function M.text(e)
-  local lines = { ("  loss %.4f   bits per byte %.4f   (%d tokens, %d bytes)"):format(e.loss, e.bits_per_byte, e.tokens, e.bytes) }
+  local lines = {
+    ("  loss %.4f   bits per byte %.4f   (%d tokens, %d bytes)"):format(e.loss, e.bits_per_byte, e.tokens, e.bytes),
+  }
   for name, source in pairs(e.sources or {}) do
     lines[#lines + 1] = ("  %-24s %.4f bits per byte"):format(name, source.bits_per_byte)
   end
   for _, name in ipairs { "shuffled", "zeroed", "initial", "stale" } do
     local entry = e.memory and e.memory[name]
     if entry then
-      lines[#lines + 1] = ("  %-32s %+.4f bits per byte  [%.4f, %.4f]"):format(meaning[name], entry.difference, entry.low, entry.high)
+      lines[#lines + 1] = ("  %-32s %+.4f bits per byte  [%.4f, %.4f]"):format(
+        meaning[name], entry.difference, entry.low, entry.high)
     end
   end
   return table.concat(lines, "\n")

@@ -74,7 +74,7 @@ function Run:resume_decision()
   local path = rmkv.system.exists(self.folder) and newest(self) or nil
   if not path then
     if choice == "latest" then
-      error(("--resume latest: no checkpoint in %s\nhint: leave --resume away to start a new run"):format(self.folder), 0)
+      error(("--resume latest: no checkpoint in %s\nhint: without --resume a new run begins"):format(self.folder), 0)
     end
     return nil
   end
@@ -253,7 +253,9 @@ function Run:save(final)
   self.board:flush()
   return self.checkpoints:save {
     model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer, stream = parts.stream,
-    facts = { step = self.step, tokens = self.tokens, bytes = self.bytes, mode = self.mode, best_loss = self.best_loss },
+    facts = {
+      step = self.step, tokens = self.tokens, bytes = self.bytes, mode = self.mode, best_loss = self.best_loss,
+    },
     options = { keep_last = self.opt.keep, final = final or false, loss = self.last_loss },
   }
 end
