@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
+#include <torch/headeronly/version.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/kernels/cuda/library.h"
 #include "core/tensor/cuda_runtime.h"
 #include "core/tensor/tensor.h"
 
@@ -257,7 +259,10 @@ int health(Call& c) {
   struct statvfs disk {};
   statvfs(".", &disk);
   const CudaProbe& cuda = cuda_probe();
+  std::string kernels_why;
+  const bool kernels = cuda_kernels(&kernels_why) != nullptr;
   Table report{{"version", kVersion},
+               {"torch", TORCH_VERSION},
                {"luajit", LUAJIT_VERSION},
                {"system", std::string(facts.sysname) + " " + facts.release + " " + facts.machine},
                {"root", c.host.options().root},
@@ -265,7 +270,9 @@ int health(Call& c) {
                {"cuda", Table{{"available", cuda.available},
                               {"devices", cuda.device_count},
                               {"why", cuda.why},
-                              {"hint", cuda.hint}}},
+                              {"hint", cuda.hint},
+                              {"kernels", kernels},
+                              {"kernels_why", kernels_why}}},
                {"disk_free_bytes", static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize}};
   return c.push(Value(report));
 }
@@ -315,7 +322,8 @@ Module system_module() {
           {.name = "rmkv.system.health",
            .doc = "Tells what is installed, found and missing.",
            .args = {},
-           .returns = {{"", "table", "version, luajit, system, root, cpu, cuda, disk_free_bytes"}},
+           .returns = {{"", "table",
+                        "version, torch, luajit, system, root, cpu, cuda, disk_free_bytes"}},
            .call = health},
           {.name = "rmkv.system.exists",
            .doc = "Tells whether a file or folder exists.",

@@ -142,20 +142,35 @@ std::shared_ptr<LaneText> LaneFeeder::join(const std::function<ReadDocument()>& 
   return first ? nullptr : text;
 }
 
+size_t LaneFeeder::choose_source() const {
+  std::vector<int64_t> held(sources_.size(), 0);
+  for (const Lane& lane : lanes_) {
+    if (lane.source >= 0) ++held[static_cast<size_t>(lane.source)];
+  }
+  int64_t longest_mean = 0;
+  for (const SourceCounts& counts : counts_) {
+    if (counts.taken_texts > 0) {
+      longest_mean = std::max(longest_mean, counts.taken_tokens / counts.taken_texts);
+    }
+  }
+  std::vector<bool> usable = exhausted_;
+  usable.flip();
+  return mixer_.choose(held, longest_mean, usable);
+}
+
 bool LaneFeeder::refill(Lane& lane) {
   while (std::find(exhausted_.begin(), exhausted_.end(), false) != exhausted_.end()) {
     int64_t taken = 0;
     for (const SourceCounts& counts : counts_) taken += counts.taken_tokens;
     if (options_.max_tokens > 0 && taken >= options_.max_tokens) return false;
-    std::vector<bool> usable = exhausted_;
-    usable.flip();
-    size_t source = mixer_.choose(usable);
+    size_t source = choose_source();
     auto text = join([&] { return readers_[source]->next(); }, &counts_[source]);
     counts_[source].ordinal = readers_[source]->position();
     if (text == nullptr) {
       exhausted_[source] = true;
       continue;
     }
+    ++counts_[source].taken_texts;
     counts_[source].taken_tokens += static_cast<int64_t>(text->encoded.tokens.size());
     lane.source = static_cast<int64_t>(source);
     lane.offset = 0;
@@ -246,6 +261,7 @@ Table LaneFeeder::cursor() const {
                             {"ordinal", counts.ordinal},
                             {"served_tokens", counts.served_tokens},
                             {"taken_tokens", counts.taken_tokens},
+                            {"taken_texts", counts.taken_texts},
                             {"documents", counts.documents},
                             {"bad_documents", counts.bad_documents},
                             {"empty_documents", counts.empty_documents}});
@@ -288,6 +304,7 @@ void LaneFeeder::seek(const Table& cursor) {
     target.counts[i] = {static_cast<uint64_t>(cursor_int(entry, "ordinal")),
                         cursor_int(entry, "served_tokens"),
                         cursor_int(entry, "taken_tokens"),
+                        cursor_int(entry, "taken_texts"),
                         cursor_int(entry, "documents"),
                         cursor_int(entry, "bad_documents"),
                         cursor_int(entry, "empty_documents")};

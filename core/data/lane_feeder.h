@@ -30,7 +30,8 @@ struct FeederOptions {
 struct SourceCounts {
   uint64_t ordinal = 0;  // of the next document
   int64_t served_tokens = 0;
-  int64_t taken_tokens = 0;  // of documents that lanes have begun
+  int64_t taken_tokens = 0;  // of the texts that lanes have begun
+  int64_t taken_texts = 0;   // documents, or several joined
   int64_t documents = 0;
   int64_t bad_documents = 0;
   int64_t empty_documents = 0;
@@ -78,6 +79,7 @@ class LaneFeeder {
   };
 
   bool refill(Lane& lane);
+  size_t choose_source() const;
   // Joins documents from `read` up to pack_tokens; null at the end of a pass.
   std::shared_ptr<LaneText> join(const std::function<ReadDocument()>& read, SourceCounts* counts);
   void note_bad(size_t source, const ReadDocument& document);

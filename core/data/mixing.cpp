@@ -35,13 +35,20 @@ Mixer::Mixer(const std::vector<double>& weights) : served_tokens_(weights.size()
   }
 }
 
-size_t Mixer::choose(const std::vector<bool>& usable) const {
+size_t Mixer::choose(const std::vector<int64_t>& lanes_held, int64_t horizon_tokens,
+                     const std::vector<bool>& usable) const {
+  using Wide = __int128;  // tokens x weights outgrow 64 bits
+  auto ahead = [&](size_t i) {
+    int64_t held = lanes_held.empty() ? 0 : lanes_held[i];
+    return static_cast<Wide>(served_tokens_[i]) + static_cast<Wide>(held) * horizon_tokens;
+  };
+  Wide all_ahead = horizon_tokens;  // of the lane that asks
+  for (size_t i = 0; i < weights_.size(); ++i) all_ahead += ahead(i);
   size_t best = weights_.size();
-  __int128 best_deficit = 0;
+  Wide best_deficit = 0;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!usable.empty() && !usable[i]) continue;
-    __int128 deficit = static_cast<__int128>(weights_[i]) * total_tokens_ -
-                       static_cast<__int128>(served_tokens_[i]) * total_weight_;
+    Wide deficit = weights_[i] * all_ahead - ahead(i) * total_weight_;
     if (best == weights_.size() || deficit > best_deficit ||
         (deficit == best_deficit && weights_[i] > weights_[best])) {
       best = i;
@@ -54,14 +61,11 @@ size_t Mixer::choose(const std::vector<bool>& usable) const {
 
 void Mixer::add(size_t source, int64_t tokens) {
   served_tokens_[source] += tokens;
-  total_tokens_ += tokens;
 }
 
 void Mixer::restore(const std::vector<int64_t>& served_tokens) {
   RMKV_ASSERT(served_tokens.size() == weights_.size());
   served_tokens_ = served_tokens;
-  total_tokens_ = 0;
-  for (int64_t tokens : served_tokens) total_tokens_ += tokens;
 }
 
 double Mixer::share(size_t source) const {

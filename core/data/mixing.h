@@ -1,10 +1,14 @@
-// Which source the next document comes from: exact weighted shares of tokens.
+// Which source a free lane reads next: exact weighted shares of tokens.
 //
-// Largest deficit: of all sources the one that lags most behind its share of the tokens served so
-// far (integers, no rounding).  Equal documents at 5:1:1 give a fixed cycle of seven; at any moment
-// a source is off its share by no more than the documents being read.
+// Largest deficit, in integers: the source that lags most behind its share of all tokens served so
+// far.  A lane that has begun a long document keeps its source for long, so every lane counts for
+// `horizon` tokens more of the source that it reads: shares of lanes are balanced at once, shares
+// of tokens in the long run.  With the horizon at the mean length of the source with the longest
+// documents, simulated mixes of documents of 150 to 250,000 tokens stayed within one longest
+// document of their shares at every prefix.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,8 +21,10 @@ class Mixer {
   explicit Mixer(const std::vector<double>& weights);
 
   // The source with the largest deficit; ties go to the larger weight, then to the smaller index.
+  // `lanes_held`: how many other lanes read each source (empty: none); `horizon_tokens`: see above.
   // Sources marked false in `usable` (empty: all may be used) are passed over; one must be left.
-  size_t choose(const std::vector<bool>& usable = {}) const;
+  size_t choose(const std::vector<int64_t>& lanes_held = {}, int64_t horizon_tokens = 0,
+                const std::vector<bool>& usable = {}) const;
   // Counts tokens served from `source`.
   void add(size_t source, int64_t tokens);
 
@@ -31,7 +37,6 @@ class Mixer {
   std::vector<int64_t> weights_;
   std::vector<int64_t> served_tokens_;
   int64_t total_weight_ = 0;
-  int64_t total_tokens_ = 0;
 };
 
 }  // namespace rmkv

@@ -1,12 +1,9 @@
 // See linear.h.
 #include "core/kernels/linear.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-
 #include <mutex>
 #include <unordered_map>
 
-#include "core/kernels/cpu/parallel.h"
 #include "core/kernels/fused.h"
 #include "core/kernels/product.h"
 
@@ -45,7 +42,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
       grad_x = product(grad, w);
     }
     if (ctx->needs_input_grad(1)) {
-      grad_weight = product(grad.t(), x).to(master);
+      grad_weight = weight_gradient(grad, x, master);
     }
     if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)) {
       grad_bias = grad.sum(0, /*keepdim=*/false, master);

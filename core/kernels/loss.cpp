@@ -71,11 +71,10 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
         continue;
       }
       grad_hidden.narrow(0, first, count).copy_(product(logits, w));
-      Tensor part = product(logits.t(), chunk);
       if (grad_weight.defined()) {
-        grad_weight.add_(part);
+        add_weight_gradient(logits, chunk, grad_weight);
       } else {
-        grad_weight = part.to(weight.scalar_type());
+        grad_weight = weight_gradient(logits, chunk, weight.scalar_type());
       }
     }
     if (with_gradients) {

@@ -3,7 +3,8 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include "core/tensor/torch.h"
+#include "core/kernels/cpu/weight_gradient.h"
+#include "core/kernels/fused.h"
 
 namespace rmkv::kernels {
 namespace {
@@ -25,6 +26,21 @@ const c10::TypedOperatorHandle<Pointwise>* onednn_linear() {
   return handle ? &*handle : nullptr;
 }
 
+bool own_gradient_applies(const Tensor& grad, const Tensor& x, at::ScalarType sum) {
+  return has_fused_form(x) && sum == at::kFloat && grad.size(1) % cpu::kWeightMultiple == 0 &&
+         x.size(1) % cpu::kWeightMultiple == 0 && grad.stride(1) == 1 && x.stride(1) == 1 &&
+         x.size(0) > 0;
+}
+
+void own_gradient(const Tensor& grad, const Tensor& x, Tensor& sum, bool accumulate) {
+  with_row_type(x.scalar_type(), [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    cpu::weight_gradient<T>(grad.const_data_ptr<T>(), grad.stride(0), x.const_data_ptr<T>(),
+                            x.stride(0), sum.mutable_data_ptr<float>(), x.size(0), grad.size(1),
+                            x.size(1), accumulate);
+  });
+}
+
 }  // namespace
 
 Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias) {
@@ -37,6 +53,25 @@ Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias) {
     }
   }
   return bias.defined() ? at::addmm(bias.detach(), a, b) : at::mm(a, b);
+}
+
+Tensor weight_gradient(const Tensor& grad, const Tensor& x, at::ScalarType out) {
+  at::NoGradGuard no_grad;
+  if (!own_gradient_applies(grad, x, out)) {
+    return product(grad.t(), x).to(out);
+  }
+  Tensor sum = at::empty({grad.size(1), x.size(1)}, x.options().dtype(at::kFloat));
+  own_gradient(grad, x, sum, /*accumulate=*/false);
+  return sum;
+}
+
+void add_weight_gradient(const Tensor& grad, const Tensor& x, Tensor& sum) {
+  at::NoGradGuard no_grad;
+  if (own_gradient_applies(grad, x, sum.scalar_type()) && sum.is_contiguous()) {
+    own_gradient(grad, x, sum, /*accumulate=*/true);
+  } else {
+    sum.add_(product(grad.t(), x));
+  }
 }
 
 }  // namespace rmkv::kernels

@@ -12,4 +12,9 @@ namespace rmkv::kernels {
 // AMD Zen 5 core.
 Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias = {});
 
+// grad [N, O], x [N, I] of one dtype -> grad^T x, [O, I] in `out`; on the CPU summed in fp32.
+Tensor weight_gradient(const Tensor& grad, const Tensor& x, at::ScalarType out);
+// The same, added to `sum` [O, I] (fp32, or fp64 for fp64 rows).
+void add_weight_gradient(const Tensor& grad, const Tensor& x, Tensor& sum);
+
 }  // namespace rmkv::kernels

@@ -183,6 +183,13 @@ void ParameterStore::load(const std::map<std::string, Tensor>& values) {
   mark_changed();
 }
 
+void ParameterStore::mark_changed() {
+  ++version_;
+  for (const Tensor& values : flat_values_) {
+    if (values.defined()) values.unsafeGetTensorImpl()->bump_version();  // shared by every view
+  }
+}
+
 std::map<std::string, Tensor> ParameterStore::named_values() const {
   std::map<std::string, Tensor> values;
   for (const Parameter& parameter : parameters_) values[parameter.name] = parameter.value.detach();

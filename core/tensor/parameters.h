@@ -84,7 +84,8 @@ class ParameterStore {
   // Rises each time values change in place (optimiser step, load): caches of derived weights
   // compare it.
   uint64_t version() const { return version_; }
-  void mark_changed() { ++version_; }
+  // Also raises LibTorch's version counters, which fused kernels on the flat buffers do not.
+  void mark_changed();
 
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }

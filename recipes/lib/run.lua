@@ -141,12 +141,12 @@ function Run:note(event, fields, text)
   if text then self:say(text) end
 end
 
----The tokenizer of the run: the one in its folder, the given file, or the one `make` returns.
+---The tokenizer of the run: on resuming the one in its folder, else the given file or the one `make` returns.
 ---@param file string? a tokenizer.json
 ---@param make fun(): userdata
 function Run:tokenizer(file, make)
   local path = self.folder .. "/tokenizer.json"
-  if not rmkv.system.exists(path) then
+  if not (self.resume_from and rmkv.system.exists(path)) then
     local tokenizer = file and file ~= "" and rmkv.tokenizer.load(file) or make()
     tokenizer:save(path)
   end

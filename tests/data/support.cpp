@@ -1,6 +1,7 @@
 // Helpers of the data tests.
 #include "tests/data/support.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "core/base/file.h"
@@ -73,6 +74,8 @@ SlowStream::SlowStream(std::vector<StreamSource> sources, TokenizerPtr tokenizer
       options_(options),
       ordinals_(sources_.size(), 0),
       served_(sources_.size(), 0),
+      taken_tokens_(sources_.size(), 0),
+      taken_texts_(sources_.size(), 0),
       lanes_(static_cast<size_t>(options.lanes)) {}
 
 std::vector<int64_t> SlowStream::next_text(size_t source) {
@@ -110,12 +113,21 @@ Batch SlowStream::next(int64_t segments, int64_t segment_tokens) {
     for (int64_t b = 0; b < options_.lanes; ++b) {
       Lane& lane = lanes_[static_cast<size_t>(b)];
       if (lane.at == lane.tokens.size()) {
-        double total = 0;
-        for (double tokens : served_) total += tokens;
+        lane.tokens.clear();
+        double horizon = 0;
+        std::vector<double> ahead = served_;
+        for (size_t i = 0; i < sources_.size(); ++i) {
+          if (taken_texts_[i] > 0) {
+            horizon = std::max(horizon, std::floor(taken_tokens_[i] / taken_texts_[i]));
+          }
+        }
+        for (const Lane& other : lanes_) {
+          if (other.at < other.tokens.size()) ahead[other.source] += horizon;
+        }
+        double total = horizon;
+        for (double tokens : ahead) total += tokens;
         size_t best = 0;
-        auto deficit = [&](size_t i) {
-          return sources_[i].weight * total - served_[i] * weight_sum;
-        };
+        auto deficit = [&](size_t i) { return sources_[i].weight * total - ahead[i] * weight_sum; };
         for (size_t i = 1; i < sources_.size(); ++i) {
           if (deficit(i) > deficit(best) ||
               (deficit(i) == deficit(best) && sources_[i].weight > sources_[best].weight)) {
@@ -124,6 +136,8 @@ Batch SlowStream::next(int64_t segments, int64_t segment_tokens) {
         }
         lane.source = best;
         lane.tokens = next_text(best);
+        taken_tokens_[best] += static_cast<double>(lane.tokens.size());
+        taken_texts_[best] += 1;
         lane.at = 0;
       }
       batch.resets[b][s] = lane.at == 0;

@@ -44,7 +44,7 @@ class SlowStream {
   TokenizerPtr tokenizer_;
   StreamOptions options_;
   std::vector<uint64_t> ordinals_;
-  std::vector<double> served_;
+  std::vector<double> served_, taken_tokens_, taken_texts_;
   struct Lane {
     std::vector<int64_t> tokens;
     size_t at = 0;

@@ -242,3 +242,32 @@ TEST_CASE("the validation split has the share, is stable, and survives new files
   CHECK_THROWS_AS(ValidationSplit(source, 0.9), Error);
   CHECK_THROWS_AS(ValidationSplit(source, -0.1), Error);
 }
+
+TEST_CASE("random bytes as JSON lines are rows or bad rows, never worse") {
+  uint64_t seed = 5;
+  INFO("seed " << seed);
+  RandomStream random(seed, "bytes");
+  TemporaryFolder folder;
+  const std::string parts[] = {
+      "{\"text\":\"",       "\"}\n", "\n", "{", "}", "[", "\\u12", "\xFF", "\"",
+      std::string(1, '\0'), "1e999", ","};
+  for (int round = 0; round < 200; ++round) {
+    std::string bytes = "{\"text\":\"x\"}\n";
+    for (int i = 0; i < 60; ++i) bytes += parts[random.below(std::size(parts))];
+    SourcePtr source = open_source(write(folder, "x.jsonl", bytes));
+    for (uint64_t i = 0; i < source->document_count(); ++i) {
+      try {
+        source->document(i);
+      } catch (const BadDocument& error) {
+        REQUIRE(std::string(error.what()).find("x.jsonl:") != std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("deeply nested JSON is a bad row") {
+  TemporaryFolder folder;
+  std::string nested = "{\"text\":" + std::string(100000, '[') + std::string(100000, ']') + "}\n";
+  SourcePtr source = open_source(write(folder, "n.jsonl", "{\"text\":\"x\"}\n" + nested));
+  CHECK_THROWS_AS(source->document(1), BadDocument);
+}

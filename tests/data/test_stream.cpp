@@ -1,9 +1,12 @@
 // The training stream against its slow twin, and its promises one by one.
 #include "core/data/stream.h"
 
-#include <map>
+#include <atomic>
+#include <chrono>
 #include <set>
+#include <thread>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/base/random.h"
@@ -418,4 +421,63 @@ TEST_CASE("two sources of one name are told apart") {
                      small_options());
   List sources = find(stream.report(), "sources")->as_list();
   CHECK(find(sources[1].as_table(), "name")->as_string() == "docs#2");
+}
+
+TEST_CASE("seeking reads the lanes' documents and nothing else") {
+  class Counted : public CountingSource {
+   public:
+    Counted() : CountingSource(0) {}
+    Document document(uint64_t index) const override {
+      ++reads;
+      Document document;
+      document.text = std::string(100, static_cast<char>('a' + index % 26));
+      return document;
+    }
+    mutable std::atomic<int> reads = 0;
+  };
+  TokenizerPtr tokenizer = make_byte_tokenizer();
+  StreamOptions options = small_options();
+  options.lanes = 5;
+  TokenStream stream({{std::make_shared<Counted>(), 1}}, tokenizer, options);
+  for (int i = 0; i < 501; ++i) stream.next(1, 33);
+  auto source = std::make_shared<Counted>();
+  TokenStream other({{source, 1}}, tokenizer, options);
+  other.seek(stream.cursor());
+  CHECK(source->reads == 5);
+  CHECK(dump(other.next(1, 33)) == dump(stream.next(1, 33)));
+}
+
+TEST_CASE("waiting for a source that hangs ends at Ctrl-C, and the stream goes on afterwards") {
+  class Slow : public CountingSource {
+   public:
+    Slow() : CountingSource(0) {}
+    Document document(uint64_t index) const override {
+      while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return CountingSource::document(index);
+    }
+    mutable std::atomic<bool> go = false;
+  };
+  TokenizerPtr tokenizer = make_byte_tokenizer();
+  StreamOptions options = small_options();
+  options.threads = 2;
+  auto slow = std::make_shared<Slow>();
+  TokenStream stream({{slow, 1}}, tokenizer, options);
+  // The first call has the workers begin; a worker must hold the first document before the flag is
+  // raised, or this thread would read it itself and hang.
+  std::thread interrupter([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    request_cancel();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    slow->go = true;  // lets go even when nobody was interrupted
+  });
+  bool interrupted = false;
+  try {
+    stream.next(1, 8);
+  } catch (const Interrupted&) {
+    interrupted = true;
+  }
+  interrupter.join();
+  clear_cancel();
+  TokenStream fresh({{slow, 1}}, tokenizer, options);
+  if (interrupted) CHECK(dump(stream.next(1, 8)) == dump(fresh.next(1, 8)));
 }

@@ -10,6 +10,16 @@ namespace variants {
 
 using namespace rmkv;
 
+namespace {
+
+// These models are so small that a second thread only waits for the first.
+const bool kOneThread = [] {
+  set_thread_count(1);
+  return true;
+}();
+
+}  // namespace
+
 Table small_config(Table changes) {
   Table config{{"architecture", "rmkv"},
                {"vocabulary", kVocabulary},
@@ -25,35 +35,49 @@ Table small_config(Table changes) {
 
 std::vector<Variant> all_variants() {
   std::vector<Variant> list;
-  const auto add = [&](const std::string& name, Table changes) { list.push_back({name, small_config(std::move(changes))}); };
+  const auto add = [&](const std::string& name, Table changes) {
+    list.push_back({name, small_config(std::move(changes))});
+  };
   for (const char* cell : {"gru", "lstm", "minimal", "ema"}) {
     for (const char* pooling : {"query", "mean"}) {
       add(std::string(cell) + " " + pooling, {{"cell", cell}, {"pooling", pooling}});
     }
   }
-  for (const char* positions : {"learned", "sinusoidal", "none"}) add(positions, {{"positions", positions}});
+  for (const char* positions : {"learned", "sinusoidal", "none"})
+    add(positions, {{"positions", positions}});
   add("no ffn", {{"ffn", "none"}});
   add("no bridge", {{"bridge", 0}});
   add("bridge longer than a segment", {{"bridge", 8}});
   add("store", {{"store", true}});
   add("memory in layer 2", {{"memory_layers", List{2}}, {"store", true}});
   add("write stream", {{"write_stream", true}});
-  add("write stream, layer 1, lstm mean", {{"write_stream", true}, {"memory_layers", List{1}}, {"cell", "lstm"}, {"pooling", "mean"}});
+  add("write stream, layer 1, lstm mean",
+      {{"write_stream", true}, {"memory_layers", List{1}}, {"cell", "lstm"}, {"pooling", "mean"}});
   add("no slots", {{"slots", 0}});
   add("no slots, store", {{"slots", 0}, {"store", true}});
   add("one slot", {{"slots", 1}});
   add("zero read", {{"zero_read", true}});
   add("untied head", {{"tie_head", false}});
-  add("everything", {{"store", true}, {"write_stream", true}, {"zero_read", true}, {"cell", "lstm"}, {"tie_head", false}});
-  add("ema, sinusoidal, no bridge, no ffn, store", {{"cell", "ema"}, {"positions", "sinusoidal"}, {"bridge", 0}, {"ffn", "none"}, {"store", true}});
-  add("minimal, learned, write stream", {{"cell", "minimal"}, {"positions", "learned"}, {"write_stream", true}});
+  add("everything", {{"store", true},
+                     {"write_stream", true},
+                     {"zero_read", true},
+                     {"cell", "lstm"},
+                     {"tie_head", false}});
+  add("ema, sinusoidal, no bridge, no ffn, store", {{"cell", "ema"},
+                                                    {"positions", "sinusoidal"},
+                                                    {"bridge", 0},
+                                                    {"ffn", "none"},
+                                                    {"store", true}});
+  add("minimal, learned, write stream",
+      {{"cell", "minimal"}, {"positions", "learned"}, {"write_stream", true}});
   return list;
 }
 
 std::vector<Variant> few_variants() {
   std::vector<Variant> list;
   for (Variant& variant : all_variants()) {
-    for (const char* name : {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge", "everything", "no slots, store"}) {
+    for (const char* name : {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge",
+                             "everything", "no slots, store"}) {
       if (variant.name == name) list.push_back(variant);
     }
   }
@@ -66,8 +90,10 @@ void randomize(ParameterStore& parameters, uint64_t seed) {
     RandomStream random(seed, parameter.name);
     Tensor value = at::empty(parameter.value.sizes(), at::kDouble);
     const bool matrix = parameter.value.dim() == 2 && parameter.group == ParameterGroup::kMatrix;
-    const double deviation = matrix ? 1.5 / std::sqrt(static_cast<double>(parameter.value.size(1))) : 0.5;
-    for (int64_t i = 0; i < value.numel(); ++i) value.mutable_data_ptr<double>()[i] = deviation * random.normal();
+    const double deviation =
+        matrix ? 1.5 / std::sqrt(static_cast<double>(parameter.value.size(1))) : 0.5;
+    for (int64_t i = 0; i < value.numel(); ++i)
+      value.mutable_data_ptr<double>()[i] = deviation * random.normal();
     const bool norm = parameter.name.find("norm.weight") != std::string::npos;
     parameter.value.copy_(norm ? value.add(1.0) : value);
   }
@@ -93,16 +119,18 @@ naive::Model make_naive(const RmkvModel& model) {
   const RmkvConfig& c = model.options();
   const Table table = c.to_table();
   const auto text = [&](const char* key) { return table.at(key).as_string(); };
-  naive::Settings settings{c.channels,     c.layers,          c.heads,     c.slots,         c.segment_tokens,
-                           c.bridge,       text("cell"),      text("pooling"), text("positions"), text("ffn"),
-                           c.store,        c.write_stream,    c.zero_read, c.tie_head,      c.memory_layers};
+  naive::Settings settings{c.channels,        c.layers,    c.heads,        c.slots,
+                           c.segment_tokens,  c.bridge,    text("cell"),   text("pooling"),
+                           text("positions"), text("ffn"), c.store,        c.write_stream,
+                           c.zero_read,       c.tie_head,  c.memory_layers};
   naive::Parameters parameters;
   for (const Parameter& parameter : model.parameters().all()) {
     const Tensor value = parameter.value.detach().to(at::kDouble).contiguous();
     naive::Matrix matrix;
     matrix.rows = value.dim() == 2 ? value.size(0) : 1;
     matrix.columns = value.size(-1);
-    matrix.data.assign(value.const_data_ptr<double>(), value.const_data_ptr<double>() + value.numel());
+    matrix.data.assign(value.const_data_ptr<double>(),
+                       value.const_data_ptr<double>() + value.numel());
     parameters[parameter.name] = std::move(matrix);
   }
   return naive::Model(settings, parameters);
@@ -116,23 +144,26 @@ double difference(const Tensor& a, const Tensor& b) {
 
 double difference(const State& a, const State& b) {
   double largest = 0;
-  if (a.counters() != b.counters() || a.tensors().size() != b.tensors().size()) return std::numeric_limits<double>::infinity();
+  if (a.counters() != b.counters() || a.tensors().size() != b.tensors().size())
+    return std::numeric_limits<double>::infinity();
   for (const auto& [name, tensor] : a.tensors()) {
-    if (!b.has(name) || tensor.scalar_type() != b.get(name).scalar_type()) return std::numeric_limits<double>::infinity();
+    if (!b.has(name) || tensor.scalar_type() != b.get(name).scalar_type())
+      return std::numeric_limits<double>::infinity();
     largest = std::max(largest, difference(tensor, b.get(name)));
   }
   return largest;
 }
 
-Tensor run_in_pieces(LanguageModel& model, const Tensor& tokens, State& state, const std::vector<int64_t>& pieces,
-                     at::ScalarType compute) {
+Tensor run_in_pieces(LanguageModel& model, const Tensor& tokens, State& state,
+                     const std::vector<int64_t>& pieces, at::ScalarType compute) {
   at::NoGradGuard no_grad;
   ForwardOptions options;
   options.compute_dtype = compute;
   std::vector<Tensor> parts;
   size_t piece = 0;
   for (int64_t first = 0; first < tokens.size(1);) {
-    const int64_t take = std::min(pieces[std::min(piece++, pieces.size() - 1)], tokens.size(1) - first);
+    const int64_t take =
+        std::min(pieces[std::min(piece++, pieces.size() - 1)], tokens.size(1) - first);
     parts.push_back(model.forward(tokens.narrow(1, first, take), state, options));
     first += take;
   }

@@ -40,8 +40,9 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
  public:
   // inputs: the initial state's tensors in the order of record->names, then the anchor.
   // -> hidden rows, then the final state's tensors in that order.
-  static variable_list forward(AutogradContext* context, const variable_list& inputs,
+  static variable_list forward(AutogradContext* context, at::TensorList inputs,
                                const c10::intrusive_ptr<ReplayRecord>& record) {
+    // A TensorList, not a vector: only that is recognised as inputs of the graph.
     context->saved_data["record"] = at::IValue::make_capsule(record);
     context->saved_data["inputs"] = static_cast<int64_t>(inputs.size());
     context->set_materialize_grads(false);
@@ -54,7 +55,7 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
     variable_list outputs = {at::cat(hidden, 1)};
     for (const std::string& name : record->names) {
       // A tensor that came through unchanged must not be both input and output of the node.
-      const Tensor value = state.get(name);
+      const Tensor& value = state.get(name);
       outputs.push_back(value.is_alias_of(record->borders[0].get(name)) ? value.clone() : value);
     }
     record->end = state;
@@ -68,8 +69,9 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
     variable_list state_gradients(gradients.begin() + 1, gradients.end());
     const int64_t length = record->tokens[0].size(1);
     for (size_t s = record->tokens.size(); s-- > 0;) {
-      const Tensor part =
-          hidden_gradient.defined() ? hidden_gradient.narrow(1, static_cast<int64_t>(s) * length, length) : Tensor();
+      const Tensor part = hidden_gradient.defined()
+                              ? hidden_gradient.narrow(1, static_cast<int64_t>(s) * length, length)
+                              : Tensor();
       state_gradients = replay_one(*record, s, part, state_gradients);
     }
     state_gradients.resize(static_cast<size_t>(context->saved_data["inputs"].toInt()) + 1);
@@ -77,8 +79,10 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
   }
 
  private:
-  // Backward through segment s: adds to the parameters' gradients, returns those of the state before it.
-  static variable_list replay_one(const ReplayRecord& record, size_t s, const Tensor& hidden_gradient,
+  // Backward through segment s: adds to the parameters' gradients, returns those of the state
+  // before it.
+  static variable_list replay_one(const ReplayRecord& record, size_t s,
+                                  const Tensor& hidden_gradient,
                                   const variable_list& state_gradients) {
     at::AutoGradMode with_graph(true);
     State state = record.borders[s];
@@ -95,7 +99,8 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
       root_gradients.push_back(gradient);
     };
     add(hidden, hidden_gradient);
-    for (size_t i = 0; i < record.names.size(); ++i) add(state.get(record.names[i]), state_gradients[i]);
+    for (size_t i = 0; i < record.names.size(); ++i)
+      add(state.get(record.names[i]), state_gradients[i]);
     if (!roots.empty()) torch::autograd::backward(roots, root_gradients);
     variable_list before;
     for (const Tensor& leaf : leaves) before.push_back(leaf.grad());
@@ -105,8 +110,8 @@ class SegmentReplay : public torch::autograd::Function<SegmentReplay> {
 
 }  // namespace
 
-Tensor replayed_forward(const SegmentForward& run, const Tensor& anchor, const Tensor& tokens, State& state,
-                        const ForwardOptions& options, int64_t length) {
+Tensor replayed_forward(const SegmentForward& run, const Tensor& anchor, const Tensor& tokens,
+                        State& state, const ForwardOptions& options, int64_t length) {
   auto record = c10::make_intrusive<ReplayRecord>();
   record->run = run;
   record->names = differentiable_names(state);
@@ -120,7 +125,7 @@ Tensor replayed_forward(const SegmentForward& run, const Tensor& anchor, const T
   State start = state;
   start.detach();
   record->borders.push_back(start);
-  const variable_list outputs = SegmentReplay::apply(inputs, record);
+  const variable_list outputs = SegmentReplay::apply(at::TensorList(inputs), record);
   State end = record->end;
   record->end = State();
   for (size_t i = 0; i < record->names.size(); ++i) end.set(record->names[i], outputs[i + 1]);
