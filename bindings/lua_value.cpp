@@ -111,7 +111,7 @@ void push_value(lua_State* L, const Value& value) {
     lua_pushboolean(L, value.as_bool());
   } else if (value.is_int()) {
     int64_t x = value.as_int();
-    if (std::fabs(static_cast<double>(x)) <= kExactInteger) {
+    if (x <= int64_t{1} << 53 && x >= -(int64_t{1} << 53)) {
       lua_pushnumber(L, static_cast<double>(x));
     } else {
       lua_pushstring(L, (kLongPrefix + std::to_string(x)).c_str());
