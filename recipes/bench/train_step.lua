@@ -52,8 +52,8 @@ local function peer(dtype, flags, name)
   local pipe = os.tmpname()
   os.remove(pipe)
   assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
-  local command = ("%s %s/scripts/peers/rmkv_torch.py --dtype %s --vocabulary %d --channels %d --layers %d --heads %d " ..
-    "--slots %d --batch %d --segments %d --segment %d --threads %d %s < %s 2>/dev/null"):format(opt.python, rmkv.root,
+  local command = ("%s %s/scripts/peers/rmkv_torch.py --dtype %s --vocabulary %d --channels %d --layers %d " ..
+    "--heads %d --slots %d --batch %d --segments %d --segment %d --threads %d %s < %s 2>/dev/null"):format(opt.python, rmkv.root,
     dtype, opt.vocabulary, opt.channels, opt.layers, opt.heads, opt.slots, opt.batch, opt.segments, opt.segment,
     opt.threads, flags, pipe)
   local answers = io.popen(command, "r")
@@ -113,7 +113,8 @@ end
 for _, contestant in ipairs(contestants) do
   rows[#rows + 1] = {
     name = contestant.name, dtype = contestant.dtype, parameters = contestant.parameters,
-    tokens_per_second = contestant.rate, best = contestant.best, ratio = eager[contestant.dtype] and contestant.rate / eager[contestant.dtype],
+    tokens_per_second = contestant.rate, best = contestant.best,
+    ratio = eager[contestant.dtype] and contestant.rate / eager[contestant.dtype],
   }
   if contestant.stop then contestant.stop() end
 end
