@@ -53,7 +53,9 @@ local function peer(dtype, flags, name)
   os.remove(pipe)
   assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
   local command = ("%s %s/scripts/peers/rmkv_torch.py --dtype %s --vocabulary %d --channels %d --layers %d " ..
-    "--heads %d --slots %d --batch %d --segments %d --segment %d --threads %d %s < %s 2>/dev/null"):format(opt.python, rmkv.root,
+    "--heads %d --slots %d --batch %d --segments %d --segment %d --threads %d %s < %s " ..
+    "2>/dev/null"):format(
+    opt.python, rmkv.root,
     dtype, opt.vocabulary, opt.channels, opt.layers, opt.heads, opt.slots, opt.batch, opt.segments, opt.segment,
     opt.threads, flags, pipe)
   local answers = io.popen(command, "r")

@@ -26,7 +26,7 @@ function M.errors_show_recipe_lines_only()
   local path = script "local function inner() rmkv.json.decode '{' end\nlocal function outer() inner() end\n\nouter()\n"
   local output, status = check.program(path)
   check.equal(status, 1)
-  check.yes(output:find("recipe.lua:1", 1, true) and output:find("recipe.lua:2", 1, true) and output:find("recipe.lua:4", 1, true), output)
+  for _, line in ipairs { 1, 2, 4 } do check.yes(output:find("recipe.lua:" .. line, 1, true), output) end
   check.yes(not output:find "%[C%]" and not output:find "lua_State", output)
 end
 
@@ -46,8 +46,10 @@ local function parsed(words)
 end
 
 function M.options_are_read()
-  check.equal(parsed "", { lr = 0.001, data = { "storyworld" }, fast = true, save_every = 10, model = {}, preset = "tiny" })
-  local opt = parsed "word --lr=30k --data a --data b --no-fast --save-every 1_000 --set model.deep.x=2 --set preset=small"
+  check.equal(parsed "",
+              { lr = 0.001, data = { "storyworld" }, fast = true, save_every = 10, model = {}, preset = "tiny" })
+  local opt = parsed("word --lr=30k --data a --data b --no-fast --save-every 1_000 " ..
+                     "--set model.deep.x=2 --set preset=small")
   check.equal(opt, { lr = 30000, data = { "a", "b" }, fast = false, save_every = 1000, model = { deep = { x = 2 } },
                      preset = "small", first = "word" })
   check.equal(parsed "--lr 12e6 --name -3".name, "-3")
@@ -84,7 +86,8 @@ end
 function M.help_prints_options()
   local output, status = check.program(script(options) .. " --help")
   check.equal(status, 0)
-  for _, piece in ipairs { "Tries options.", "--save-every N", "default 0.001", "one of tiny, small", "--config FILE" } do
+  local pieces = { "Tries options.", "--save-every N", "default 0.001", "one of tiny, small", "--config FILE" }
+  for _, piece in ipairs(pieces) do
     check.yes(output:find(piece, 1, true), output)
   end
 end
@@ -100,7 +103,8 @@ end
 local function signalled(text, signal, again)
   local path = script(text)
   local out = check.folder() .. "/out"
-  local kill = ("sleep 0.7; kill -%s $!; "):format(signal) .. (again and ("sleep 0.3; kill -%s $!; "):format(signal) or "")
+  local kill = ("sleep 0.7; kill -%s $!; "):format(signal) ..
+    (again and ("sleep 0.3; kill -%s $!; "):format(signal) or "")
   -- A shell's background child ignores SIGINT unless it has job control (set -m).
   os.execute(("bash -c 'set -m; /proc/%d/exe %s >%s 2>&1 & %s wait $!; echo status $? >>%s' 2>/dev/null"):format(
     rmkv.system.pid(), path, out, kill, out))
