@@ -75,15 +75,15 @@ TEST_CASE("events are encoded as their messages say", "[events]") {
   CHECK(all[0][0] == 0x09);
   // step 300; summary { value { tag "loss" simple_value 1.5 } }
   CHECK(all[1].substr(9) ==
-        std::string("\x10\xac\x02\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\xc0\x3f", 20));
+        std::string("\x10\xac\x02\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\xc0\x3f", 18));
   // summary { value { tag, tensor { dtype 7, shape { dim { size 1 } }, string_val }, metadata {
   // plugin "text" } } }
   CHECK(
       all[2].substr(9) ==
       std::string(
-          "\x10\x07\x2a\x1e\x0a\x1c\x0a\x06sample\x42\x0a\x08\x07\x12\x04\x12\x02\x08\x01\x42\x02hi"
+          "\x10\x07\x2a\x22\x0a\x20\x0a\x06sample\x42\x0c\x08\x07\x12\x04\x12\x02\x08\x01\x42\x02hi"
           "\x4a\x08\x0a\x06\x0a\x04text",
-          34));
+          38));
 }
 
 TEST_CASE("a resumed run leaves the curve of one that never stopped", "[events]") {
