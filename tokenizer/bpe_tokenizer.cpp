@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #include "core/base/error.h"
 #include "tokenizer/byte_level.h"
@@ -19,6 +20,8 @@ namespace {
 constexpr size_t kBatchWords = 256;
 // Most tokens are no longer.
 constexpr size_t kCopyBytes = 16;
+// The longest word whose buffers stay for the next call.
+constexpr size_t kKeptSymbols = size_t{1} << 16;
 // A short word has at most as many tokens as bytes.
 constexpr size_t kGatheredIds = kBatchWords * WordKey::kMaxBytes + WordCache::kInlineIds + 1;
 
@@ -69,8 +72,13 @@ class BpeTokenizer::ScratchLease {
     if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>();
   }
   ~ScratchLease() {
+    // One word of megabytes needs large buffers; they are not kept.
+    if (scratch_->merge.ids.capacity() > kKeptSymbols) scratch_->merge = MergeScratch();
     const std::lock_guard lock(owner_.idle_mutex_);
-    owner_.idle_.push_back(std::move(scratch_));
+    try {
+      owner_.idle_.push_back(std::move(scratch_));
+    } catch (const std::bad_alloc&) {  // then this one is not kept
+    }
   }
   ScratchLease(const ScratchLease&) = delete;
   Scratch& operator*() { return *scratch_; }

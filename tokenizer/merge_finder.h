@@ -44,9 +44,10 @@ class MergeFinder {
   // What one merge does to the pairs with its neighbours on one side, gathered per neighbour before
   // it is written to the (much larger) table of counts.
   struct Side {
-    std::vector<int64_t>
-        weight;  // by neighbour's id: words that lost the old pair and gained the new one
-    std::vector<uint32_t> places;  // by neighbour's id: how many
+    // By neighbour's id: how often the old pair was lost and the new one gained, and in how many
+    // places.
+    std::vector<int64_t> weight;
+    std::vector<uint32_t> places;
     std::vector<int32_t> touched;  // neighbours with places > 0
     std::vector<std::pair<int32_t, Position>> events;
     void add(int32_t neighbour, int64_t count, Position position);
@@ -70,8 +71,7 @@ class MergeFinder {
 
   // Places of all words one after another, each word followed by one place that belongs to none.
   std::vector<int32_t> starts_;  // the symbol that starts here, or -1
-  std::vector<int32_t>
-      ends_;  // the symbol that ends here; undefined inside a symbol; -1 between words
+  std::vector<int32_t> ends_;  // the symbol that ends here; -1 between words; stale inside a symbol
   std::vector<uint32_t> word_of_;
   std::vector<int64_t> word_count_;
 

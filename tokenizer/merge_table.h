@@ -1,6 +1,6 @@
 // The merges of a BPE vocabulary as a hash table: (left id, right id) -> rank and resulting id.
 //
-// One 64-bit word per slot (21 bits for each id, 22 for the rank) keeps 50,000 merges within one
+// One 64-bit word per slot (21 bits for each id, 22 for the rank) keeps 50,000 merges within a
 // megabyte.
 #pragma once
 

@@ -93,8 +93,9 @@ void read_pre_tokenizer(const JsonNode& node, BpeSpec& spec) {
   if (node.is_null()) fail_unsupported(node, "null");
   const std::string_view type = type_of(node);
   if (type == "ByteLevel") return read_byte_level(node, spec);
-  if (type != "Sequence")
+  if (type != "Sequence") {
     fail_unsupported(node, "a pre-tokenizer of type '" + std::string(type) + "'");
+  }
   const JsonNode list = node.get("pretokenizers");
   bool byte_level = false;
   size_t index = 0;
