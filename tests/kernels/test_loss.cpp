@@ -97,6 +97,27 @@ TEST_CASE("linear maps equal the reference in every dtype", "[kernels]") {
                     Catch::Matchers::Contains("weight"));
 }
 
+TEST_CASE("weight gradients are summed in fp32 over odd numbers of rows", "[kernels]") {
+  const Operation map = [](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {kernels::linear(in[0], in[1])};
+  };
+  // One row, an odd count below and above the block of rows, widths that leave part of a panel and
+  // of a tile.
+  for (const int64_t rows : {1, 37, 301}) {
+    for (const int64_t outputs : {16, 112}) {
+      CAPTURE(rows, outputs);
+      const Tensor x = random_tensor({rows, 80}, 1), w = random_tensor({outputs, 80}, 2);
+      check_against_double(map, {x, w}, {at::kFloat, at::kFloat}, 1e-5);
+      // The gradient that arrives is rounded to bf16; the sum over rows is not.
+      const Tensor narrow = x.to(at::kBFloat16);
+      const Evaluation fused = evaluate(map, {narrow, w.to(at::kFloat)});
+      const Evaluation exact = evaluate(map, {narrow.to(at::kDouble), w});
+      CHECK(relative_difference(fused.gradients[1], exact.gradients[1]) < 6e-3);
+      check_repeats(map, {narrow, w.to(at::kFloat)});
+    }
+  }
+}
+
 TEST_CASE("a converted weight follows its master", "[kernels]") {
   Tensor master = at::ones({4, 4});
   const Tensor first = kernels::converted_weight(master, at::kBFloat16);

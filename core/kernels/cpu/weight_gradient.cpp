@@ -13,8 +13,9 @@ namespace {
 // Steps summed in registers before a tile is written: a panel of 64 columns of x then takes 32 KB,
 // the first-level cache.
 constexpr int64_t kSteps = 128;
-// Columns of grad packed at a time: a multiple of both the tile height and the vector.
-constexpr int64_t kOutputs = 96;
+// Columns of grad packed at a time, and what threads share out: a multiple of both the tile height
+// and the vector, small enough that two threads split 256 outputs evenly.
+constexpr int64_t kOutputs = 48;
 
 // Rows first .. of T [rows, columns] as lanes [steps, width]; an odd last row is paired with zeros.
 template <typename T>
