@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/file.h"
@@ -136,7 +137,8 @@ class VerifiedFile {
 // Writes files into a fresh folder and notes size and hash of each.
 class FolderWriter {
  public:
-  FolderWriter(std::string folder, Progress& progress) : folder_(folder), progress_(progress) {}
+  FolderWriter(std::string folder, Progress& progress)
+      : folder_(std::move(folder)), progress_(progress) {}
   void text(const std::string& name, const std::string& content) {
     write_file_atomic(folder_ + "/" + name, content);
     note(name, content_hash(content));

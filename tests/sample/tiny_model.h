@@ -26,6 +26,7 @@ inline Table tiny_config(Table changes = {}) {
 }
 
 inline LanguageModelPtr tiny_model(Table changes = {}) {
+  set_thread_count(1);  // a second thread would only wait for the first
   return create_model(tiny_config(std::move(changes)), 1);
 }
 
