@@ -75,8 +75,12 @@ TEST_CASE("T4: bf16 recurrent form agrees with bf16 parallel form") {
     const Tensor a = model.logits(run_in_pieces(model, tokens, whole, {64}, at::kBFloat16));
     const Tensor b = model.logits(run_in_pieces(model, tokens, stepped, {1}, at::kBFloat16));
     CHECK(((a - b).norm() / a.norm()).item<double>() < 3e-2);
-    const double equal = a.argmax(-1).eq(b.argmax(-1)).to(at::kDouble).mean().item<double>();
-    CHECK(equal >= 0.99);
+    // Rows whose two best are closer than the tolerance have no winner to agree on.
+    const Tensor best = std::get<0>(a.topk(2, -1));
+    const Tensor clear = (best.select(-1, 0) - best.select(-1, 1)) > 3e-2 * a.std();
+    const Tensor equal = a.argmax(-1).eq(b.argmax(-1)).masked_select(clear).to(at::kDouble);
+    CHECK(equal.numel() > 128);
+    CHECK(equal.mean().item<double>() >= 0.99);
     for (const auto& name : model.memory_names(whole)) {
       CHECK(whole.get(name).scalar_type() == at::kFloat);
       CHECK(difference(whole.get(name), stepped.get(name)) < 3e-2);
