@@ -16,7 +16,7 @@ local story = require "sources.storyworld.story"
 local M = { name = "storyworld" }
 
 -- Bytes of this text per token of a vocabulary of a few thousand entries; only lengths depend on it, roughly.
-M.bytes_per_token = 4.5
+M.bytes_per_token = 4.2
 
 ---@class storyworld.Options
 M.defaults = {

@@ -240,7 +240,7 @@ tests["the parts have their shares, stories their lengths, and words are few"] =
   check(math.abs(counts.story / kDocuments - 0.7) < 0.08, "%d stories of %d", counts.story, kDocuments)
   check(math.abs(counts.instruction / kDocuments - 0.15) < 0.06, "%d instructions", counts.instruction)
   check(math.abs(counts.reasoning / kDocuments - 0.15) < 0.06, "%d reasonings", counts.reasoning)
-  check(short > 250 * 4 and long > 1500 * 4.5, "stories of %d to %d bytes", short, long)
+  check(short > 250 * 4 and long > 1500 * 4, "stories of %d to %d bytes", short, long)
   check(size > 600 and size < 1500, "%d different words", size)
 end
 

@@ -82,6 +82,6 @@ end
 M.filler = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 
 -- Tokens of a few bytes each, about: distances are asked for in tokens.
-M.bytes_per_token = 4.5
+M.bytes_per_token = 4.2
 
 return M
