@@ -118,96 +118,99 @@ void attention_backward(const AttentionShape& shape, const AttentionInputs<T>& i
   const auto angles = [&](const float* table, int64_t position) {
     return table == nullptr ? nullptr : table + (position + shape.bridge) * head / 2;
   };
-  parallel_for(shape.batch * shape.heads, 1, [&](int64_t first, int64_t last) {
-    BackwardScratch<T> s(layout);
-    for (int64_t item = first; item < last; ++item) {
-      const int64_t lane = item / shape.heads, head_index = item % shape.heads,
-                    place = head_index * head;
-      s.gathered.gather(shape, layout, inputs, lane, head_index);
-      for (int64_t n = 0; n < shape.memory; ++n) {
-        std::memcpy(static_cast<void*>(s.grad_out.data() + n * head),
-                    grad_memory_out + (lane * shape.memory + n) * channels + place,
-                    head * sizeof(T));
-      }
-      for (int64_t n = 0; n < shape.tokens; ++n) {
-        std::memcpy(static_cast<void*>(s.grad_out.data() + (layout.memory_rows + n) * head),
-                    grad_tokens_out + (lane * shape.tokens + n) * channels + place,
-                    head * sizeof(T));
-      }
-      const auto lanes = [](const std::vector<T>& v) {
-        return reinterpret_cast<const float*>(v.data());
-      };
-      transpose_lanes(lanes(s.gathered.keys), head / kElements, width, head / kElements,
-                      s.keys_across.data(), width);
-      transpose_lanes(lanes(s.gathered.values), head / kElements, width, head / kElements,
-                      s.values_across.data(), width);
-      pair_rows(s.gathered.keys.data(), head, width, head, s.key_pairs.data(), head);
-      pair_rows(s.gathered.queries.data(), head, layout.rows, head, s.query_pairs.data(), head);
-      pair_rows(s.grad_out.data(), head, layout.rows, head, s.grad_pairs.data(), head);
+  parallel_for(
+      shape.batch * shape.heads, grain_of(head_work(shape)), [&](int64_t first, int64_t last) {
+        BackwardScratch<T> s(layout);
+        for (int64_t item = first; item < last; ++item) {
+          const int64_t lane = item / shape.heads, head_index = item % shape.heads,
+                        place = head_index * head;
+          s.gathered.gather(shape, layout, inputs, lane, head_index);
+          for (int64_t n = 0; n < shape.memory; ++n) {
+            std::memcpy(static_cast<void*>(s.grad_out.data() + n * head),
+                        grad_memory_out + (lane * shape.memory + n) * channels + place,
+                        head * sizeof(T));
+          }
+          for (int64_t n = 0; n < shape.tokens; ++n) {
+            std::memcpy(static_cast<void*>(s.grad_out.data() + (layout.memory_rows + n) * head),
+                        grad_tokens_out + (lane * shape.tokens + n) * channels + place,
+                        head * sizeof(T));
+          }
+          const auto lanes = [](const std::vector<T>& v) {
+            return reinterpret_cast<const float*>(v.data());
+          };
+          transpose_lanes(lanes(s.gathered.keys), head / kElements, width, head / kElements,
+                          s.keys_across.data(), width);
+          transpose_lanes(lanes(s.gathered.values), head / kElements, width, head / kElements,
+                          s.values_across.data(), width);
+          pair_rows(s.gathered.keys.data(), head, width, head, s.key_pairs.data(), head);
+          pair_rows(s.gathered.queries.data(), head, layout.rows, head, s.query_pairs.data(), head);
+          pair_rows(s.grad_out.data(), head, layout.rows, head, s.grad_pairs.data(), head);
 
-      for (const RowBlock& block : layout.blocks) {
-        const int64_t start = block.start(), end = block.end();
-        const bool is_memory = block.first < shape.memory;
-        const int64_t row0 =
-            is_memory ? block.first : block.first - layout.memory_rows + shape.memory;
-        block_scores(layout, s.gathered, s.keys_across.data(), block, s.weights.data());
-        small_product<T>(block.count, (end - start) / kLanes, head / kElements,
-                         {lanes(s.grad_out) + block.first * head / kElements, head / kElements, 1},
-                         {s.values_across.data() + start, width, 1}, s.grad_weights.data() + start,
-                         width);
-        block_gradients(layout, block, log_sums + item * rows + row0, s);
-        small_product<T>(block.count, head / kLanes, (end - start) / kElements,
-                         {lanes(s.narrow_scores) + start / kElements, width / kElements, 1},
-                         {s.key_pairs.data() + start / kElements * head, head, 1},
-                         s.grad_queries.data(), head);
-        for (int64_t r = 0; r < block.count; ++r) {
-          const int64_t t = row0 - shape.memory + r;
-          const float* from = s.grad_queries.data() + r * head;
-          if (is_memory) {
-            turn_row(from, grad_memory + (lane * shape.memory + row0 + r) * 3 * channels + place,
-                     head, nullptr, nullptr, -1.0f);
-          } else {
-            turn_row(from, grad_tokens + (lane * shape.tokens + t) * 3 * channels + place, head,
-                     angles(inputs.cosines, t), angles(inputs.sines, t), -1.0f);
+          for (const RowBlock& block : layout.blocks) {
+            const int64_t start = block.start(), end = block.end();
+            const bool is_memory = block.first < shape.memory;
+            const int64_t row0 =
+                is_memory ? block.first : block.first - layout.memory_rows + shape.memory;
+            block_scores(layout, s.gathered, s.keys_across.data(), block, s.weights.data());
+            small_product<T>(
+                block.count, (end - start) / kLanes, head / kElements,
+                {lanes(s.grad_out) + block.first * head / kElements, head / kElements, 1},
+                {s.values_across.data() + start, width, 1}, s.grad_weights.data() + start, width);
+            block_gradients(layout, block, log_sums + item * rows + row0, s);
+            small_product<T>(block.count, head / kLanes, (end - start) / kElements,
+                             {lanes(s.narrow_scores) + start / kElements, width / kElements, 1},
+                             {s.key_pairs.data() + start / kElements * head, head, 1},
+                             s.grad_queries.data(), head);
+            for (int64_t r = 0; r < block.count; ++r) {
+              const int64_t t = row0 - shape.memory + r;
+              const float* from = s.grad_queries.data() + r * head;
+              if (is_memory) {
+                turn_row(from,
+                         grad_memory + (lane * shape.memory + row0 + r) * 3 * channels + place,
+                         head, nullptr, nullptr, -1.0f);
+              } else {
+                turn_row(from, grad_tokens + (lane * shape.tokens + t) * 3 * channels + place, head,
+                         angles(inputs.cosines, t), angles(inputs.sines, t), -1.0f);
+              }
+            }
+          }
+
+          // Bridge columns are seen by tokens only; memory columns by all; a token column by memory
+          // rows and the token rows from its own block on.
+          const int64_t token0 = layout.memory_rows, token_end = layout.memory_rows + shape.tokens;
+          column_gradients(layout, token0, token_end, 0, prefix, false, s);
+          for (int64_t t = 0; t < shape.tokens; t += kBlockRows) {
+            column_gradients(layout, token0 + t, token_end, prefix + t,
+                             prefix + std::min(t + kBlockRows, shape.tokens), false, s);
+          }
+          if (shape.memory > 0) {
+            column_gradients(layout, 0, shape.memory, shape.bridge, layout.columns, true, s);
+          }
+          for (int64_t column = 0; column < layout.columns; ++column) {
+            const float* dk = s.grad_keys.data() + column * head;
+            const float* dv = s.grad_values.data() + column * head;
+            T* target;
+            const float *cosines = nullptr, *sines = nullptr;
+            if (column < shape.bridge) {
+              target = grad_bridge + (lane * shape.bridge + column) * 2 * channels + place;
+            } else if (column < prefix) {
+              target = grad_memory + (lane * shape.memory + column - shape.bridge) * 3 * channels +
+                       channels + place;
+            } else {
+              target = grad_tokens + (lane * shape.tokens + column - prefix) * 3 * channels +
+                       channels + place;
+            }
+            if (column < shape.bridge || column >= prefix) {
+              const int64_t position =
+                  column < shape.bridge ? column - shape.bridge : column - prefix;
+              cosines = angles(inputs.cosines, position);
+              sines = angles(inputs.sines, position);
+            }
+            turn_row(dk, target, head, cosines, sines, -1.0f);
+            turn_row(dv, target + channels, head, nullptr, nullptr, 1.0f);
           }
         }
-      }
-
-      // Bridge columns are seen by tokens only; memory columns by all; a token column by memory
-      // rows and the token rows from its own block on.
-      const int64_t token0 = layout.memory_rows, token_end = layout.memory_rows + shape.tokens;
-      column_gradients(layout, token0, token_end, 0, prefix, false, s);
-      for (int64_t t = 0; t < shape.tokens; t += kBlockRows) {
-        column_gradients(layout, token0 + t, token_end, prefix + t,
-                         prefix + std::min(t + kBlockRows, shape.tokens), false, s);
-      }
-      if (shape.memory > 0) {
-        column_gradients(layout, 0, shape.memory, shape.bridge, layout.columns, true, s);
-      }
-      for (int64_t column = 0; column < layout.columns; ++column) {
-        const float* dk = s.grad_keys.data() + column * head;
-        const float* dv = s.grad_values.data() + column * head;
-        T* target;
-        const float *cosines = nullptr, *sines = nullptr;
-        if (column < shape.bridge) {
-          target = grad_bridge + (lane * shape.bridge + column) * 2 * channels + place;
-        } else if (column < prefix) {
-          target = grad_memory + (lane * shape.memory + column - shape.bridge) * 3 * channels +
-                   channels + place;
-        } else {
-          target = grad_tokens + (lane * shape.tokens + column - prefix) * 3 * channels + channels +
-                   place;
-        }
-        if (column < shape.bridge || column >= prefix) {
-          const int64_t position = column < shape.bridge ? column - shape.bridge : column - prefix;
-          cosines = angles(inputs.cosines, position);
-          sines = angles(inputs.sines, position);
-        }
-        turn_row(dk, target, head, cosines, sines, -1.0f);
-        turn_row(dv, target + channels, head, nullptr, nullptr, 1.0f);
-      }
-    }
-  });
+      });
 }
 
 template void attention_backward<float>(const AttentionShape&, const AttentionInputs<float>&,

@@ -15,6 +15,12 @@ inline int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+// Multiply-adds of one head's scores and sums, roughly.
+inline int64_t head_work(const AttentionShape& shape) {
+  const int64_t rows = shape.memory + shape.tokens;
+  return 2 * rows * (rows + shape.bridge) * shape.head_channels;
+}
+
 // Query rows are worked on in blocks: four tiles high, so that a block's scores stay in the
 // first-level cache.
 inline constexpr int64_t kBlockRows = 4 * kTileRows;

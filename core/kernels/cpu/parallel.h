@@ -4,6 +4,7 @@
 // parallel.cpp is, against the OpenMP runtime that LibTorch brings, so that exactly one is loaded.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -13,5 +14,13 @@ namespace rmkv::kernels::cpu {
 // items.  Which range a thread gets depends on the thread count: results must not depend on the
 // split.
 void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& fn);
+
+// The grain below which handing work to another thread costs more than it saves, for items of
+// `work` multiply-adds each: a hand-over takes microseconds, as do some hundred thousand
+// multiply-adds.
+inline int64_t grain_of(int64_t work) {
+  constexpr int64_t kSerialWork = 1 << 18;
+  return std::max<int64_t>(1, kSerialWork / std::max<int64_t>(1, work));
+}
 
 }  // namespace rmkv::kernels::cpu

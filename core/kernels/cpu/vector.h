@@ -90,9 +90,6 @@ inline void store_some(T* p, Floats x, int64_t count) {
 inline Floats maximum(Floats a, Floats b) {
   return a > b ? a : b;
 }
-inline Floats minimum(Floats a, Floats b) {
-  return a < b ? a : b;
-}
 
 // Pairwise, in a fixed order.
 inline float sum_lanes(Floats x) {

@@ -39,7 +39,7 @@ void weight_gradient(const T* grad, int64_t grad_row, const T* x, int64_t x_row,
   constexpr int64_t kElements = kLaneElements<T>;
   constexpr int64_t kPanel = kTileVectors * kLanes;
   const int64_t chunks = (outputs + kOutputs - 1) / kOutputs;
-  parallel_for(chunks, 1, [&](int64_t first, int64_t last) {
+  parallel_for(chunks, grain_of(rows * kOutputs * inputs), [&](int64_t first, int64_t last) {
     std::vector<float> panels(static_cast<size_t>(kSteps * inputs)),
         left(static_cast<size_t>(kSteps * kOutputs));
     for (int64_t row = 0; row < rows; row += kSteps * kElements) {
