@@ -105,6 +105,8 @@ void mark_interrupted(lua_State* L) {
 
 void clear_interrupt(lua_State* L) {
   clear_cancel();
+  // Dealt with: the next Ctrl-C is a first one again.
+  g_last_ms = -1000000;
   g_pending = false;
   lua_sethook(L, nullptr, 0, 0);
 }

@@ -99,15 +99,15 @@ function M.the_options_table_is_closed()
   check.yes(output:find("unknown option 'x'", 1, true), output)
 end
 
--- Sends a signal to a running recipe and returns its output and status.
+-- Sends a signal to a recipe once it runs; returns its output and status.
 local function signalled(text, signal, again)
-  local path = script(text)
-  local out = check.folder() .. "/out"
-  local kill = ("sleep 0.7; kill -%s $!; "):format(signal) ..
-    (again and ("sleep 0.3; kill -%s $!; "):format(signal) or "")
+  local folder = check.folder()
+  local ready, out = folder .. "/ready", folder .. "/out"
+  local path = script(("rmkv.system.write_file(%q, '') "):format(ready) .. text)
+  local kill = ("sleep 0.3; kill -%s $!; "):format(signal) .. (again and ("sleep 0.3; kill -%s $!; "):format(signal) or "")
   -- A shell's background child ignores SIGINT unless it has job control (set -m).
-  os.execute(("bash -c 'set -m; /proc/%d/exe %s >%s 2>&1 & %s wait $!; echo status $? >>%s' 2>/dev/null"):format(
-    rmkv.system.pid(), path, out, kill, out))
+  local line = "set -m; /proc/%d/exe %s >%s 2>&1 & until [ -e %s ]; do sleep 0.05; done; %s wait $!; echo status $? >>%s"
+  os.execute("bash -c '" .. line:format(rmkv.system.pid(), path, out, ready, kill, out) .. "' 2>/dev/null")
   local output = rmkv.system.read_file(out)
   return output, tonumber(output:match "status (%d+)%s*$")
 end
