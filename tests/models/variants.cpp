@@ -88,8 +88,8 @@ std::vector<Variant> few_variants() {
 void randomize(ParameterStore& parameters, uint64_t seed) {
   at::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters.all()) {
-    // fp32 keeps its initial values where they are not zero: wild ones magnify rounding a hundredfold, and the
-    // tolerances are meant for models as they are.
+    // fp32 keeps its initial values where they are not zero: wild ones magnify rounding a
+    // hundredfold, and the tolerances are meant for models as they are.
     const bool wild = parameters.dtype() == at::kDouble;
     if (!wild && parameter.value.abs().max().item<double>() > 0) continue;
     RandomStream random(seed, parameter.name);

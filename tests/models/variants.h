@@ -30,8 +30,8 @@ std::vector<Variant> all_variants();
 // A few that cover the kinds of state, for the costlier invariants.
 std::vector<Variant> few_variants();
 
-// Every parameter random and of useful size, zero-initialised ones too, so that no part is silent; in fp32 only the
-// zero-initialised ones change.
+// Every parameter random and of useful size, zero-initialised ones too, so that no part is silent;
+// in fp32 only the zero-initialised ones change.
 std::unique_ptr<rmkv::RmkvModel> make_model(const Table& config, uint64_t seed,
                                             at::ScalarType dtype);
 void randomize(rmkv::ParameterStore& parameters, uint64_t seed);
