@@ -21,7 +21,7 @@ local opt = rmkv.options {
 if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local prompt = opt.prompt == "-" and io.read "*a" or opt.prompt
-if prompt == "" then prompt = "<start>" end
+if prompt == "" then prompt = "Once upon a time there was" end
 local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
 local session = rmkv.sample.session(loaded.model, loaded.tokenizer, {
   temperature = opt.temperature, top_p = opt.top_p, top_k = opt.top_k, min_p = opt.min_p,

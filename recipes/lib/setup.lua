@@ -97,11 +97,10 @@ end
 ---Lets the model write a little.
 function M.sample(run, model, data)
   local opt = run.opt
-  local prompt = opt.prompt ~= "" and opt.prompt or data.default and "<start>" or "The "
+  local prompt = opt.prompt ~= "" and opt.prompt or data.default and "Once upon a time there was" or "The "
   local session = rmkv.sample.session(model, data.tokenizer, { temperature = 0.7, top_p = 0.95, seed = opt.seed })
   session:feed(prompt)
   local text = session:generate { tokens = 120, stop = { "<end>" } }
-  if opt.prompt == "" and data.default then prompt = "" end
   run.board:text("sample", run.step, prompt .. text)
   run:say(progress.wrapped(prompt .. text, "    | "))
 end
@@ -123,7 +122,7 @@ function M.finish(run, model, data)
   end
   M.sample(run, model, data)
   run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
-  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path .. " --prompt \"<start>\"\n" ..
+  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path .. " --prompt \"Once upon a time there was\"\n" ..
           "       scripts/rmkv recipes/chat.lua --checkpoint " .. path)
 end
 
