@@ -15,12 +15,12 @@ namespace rmkv::lua {
 enum class OptionType { kBoolean, kNumber, kInteger, kString, kList, kTable };
 
 struct OptionSpec {
-  std::string name;  // with underscores
+  std::string name = {};  // with underscores
   OptionType type = OptionType::kString;
   OptionType item_type = OptionType::kString;  // of a list
-  Value fallback;                              // nil: absent unless given
-  std::string help;
-  std::vector<std::string> choices;
+  Value fallback = {};                         // nil: absent unless given
+  std::string help = {};
+  std::vector<std::string> choices = {};
   int positional = 0;  // place among the words without dashes, from 1; 0: named only
   bool required = false;
   double low = -1e308;
