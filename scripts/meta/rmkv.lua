@@ -197,7 +197,7 @@ function rmkv.system.threads(count) end
 function rmkv.system.device_facts(device) end
 
 ---Tells what is installed, found and missing.
----@return table # version, luajit, system, root, cpu, cuda, disk_free_bytes
+---@return table # version, torch, luajit, system, root, cpu, cuda, disk_free_bytes
 function rmkv.system.health() end
 
 ---Tells whether a file or folder exists.

@@ -104,9 +104,11 @@ local function signalled(text, signal, again)
   local folder = check.folder()
   local ready, out = folder .. "/ready", folder .. "/out"
   local path = script(("rmkv.system.write_file(%q, '') "):format(ready) .. text)
-  local kill = ("sleep 0.3; kill -%s $!; "):format(signal) .. (again and ("sleep 0.3; kill -%s $!; "):format(signal) or "")
+  local once = ("sleep 0.3; kill -%s $!; "):format(signal)
+  local kill = again and once .. once or once
   -- A shell's background child ignores SIGINT unless it has job control (set -m).
-  local line = "set -m; /proc/%d/exe %s >%s 2>&1 & until [ -e %s ]; do sleep 0.05; done; %s wait $!; echo status $? >>%s"
+  local line = "set -m; /proc/%d/exe %s >%s 2>&1 & " ..
+    "until [ -e %s ]; do sleep 0.05; done; %s wait $!; echo status $? >>%s"
   os.execute("bash -c '" .. line:format(rmkv.system.pid(), path, out, ready, kill, out) .. "' 2>/dev/null")
   local output = rmkv.system.read_file(out)
   return output, tonumber(output:match "status (%d+)%s*$")
