@@ -122,7 +122,8 @@ function M.finish(run, model, data)
   end
   M.sample(run, model, data)
   run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
-  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path .. " --prompt \"Once upon a time there was\"\n" ..
+  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path ..
+          " --prompt \"Once upon a time there was\"\n" ..
           "       scripts/rmkv recipes/chat.lua --checkpoint " .. path)
 end
 
