@@ -20,6 +20,12 @@ target_include_directories(rmkv_torch SYSTEM INTERFACE ${RMKV_TORCH}/include ${R
 target_link_libraries(rmkv_torch INTERFACE ${RMKV_TORCH}/lib/libtorch_cpu.so ${RMKV_TORCH}/lib/libc10.so)
 # The wheel's own dependencies are resolved by its rpath at run time, not by our link.
 target_link_options(rmkv_torch INTERFACE -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags)
+# LibTorch's own OpenMP runtime (its name carries a hash in some releases); a second one would start a second pool of
+# threads.  A LibTorch without one uses the system's.
+file(GLOB RMKV_OPENMP ${RMKV_TORCH}/lib/libgomp*.so*)
+if(NOT RMKV_OPENMP)
+  set(RMKV_OPENMP gomp)
+endif()
 # The same path for all programs; RmkvInstall.cmake sets the installed one.  CMake's own build path would end with an
 # empty entry, which means the current folder.
 set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
