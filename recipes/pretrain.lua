@@ -1,7 +1,7 @@
 -- Pretrain a recurrent-memory language model.
 --
 -- Goal      a model that tells small stories and remembers who has the key
--- Budget    the default run: about 1 million parameters, 6 to 8 minutes on two CPU cores
+-- Budget    the default run: 1.3 million parameters, 7 million tokens, 7 to 8 minutes on two CPU cores
 -- Expect    falling bits per byte, readable samples, a positive worth of memory, recall above chance
 --
 --   rmkv recipes/pretrain.lua
@@ -17,15 +17,16 @@ local options = {
   preset = { "tiny", "model size", choices = { "tiny", "small", "base", "1b" } },
   model = { "rmkv", "architecture" },
   set_model = { {}, "KEY=VALUE of the model's configuration, for example cell=lstm", repeated = true },
+  store = { true, "an associative store beside the memory slots" },
   data = { { "storyworld" }, "NAME or PATH*WEIGHT: built-in source, file, folder, .jsonl, .lua", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
   field = { "", "field of .jsonl rows that holds the text" },
   val = { "", "text file or folder to validate on; by default a held-out share of the data" },
   tokenizer = { "", "tokenizer.json to use; by default one is trained on the data" },
   vocabulary = { 2048, "entries of a trained tokenizer" },
-  tokens = { 12e6, "training budget in token positions" },
+  tokens = { 7e6, "training budget in token positions" },
   steps = { 0, "training budget in steps, instead of tokens" },
-  batch = { 16, "lanes: documents read side by side" },
+  batch = { 8, "lanes: documents read side by side" },
   segment = { 0, "tokens of a segment; 0: as the preset says" },
   segments = { 4, "segments of a step" },
   lr = { 3e-3, "peak learning rate" },
@@ -37,11 +38,11 @@ local options = {
   threads = { 0, "arithmetic threads; 0: one per core" },
   seed = { 1, "seed of everything random" },
   out = { "", "the run's folder; by default checkpoints/pretrain" },
-  save_every = { 500, "steps between checkpoints" },
-  sample_every = { 250, "steps between text samples" },
-  eval_every = { 250, "steps between evaluations" },
+  save_every = { 400, "steps between checkpoints" },
+  sample_every = { 400, "steps between text samples" },
+  eval_every = { 400, "steps between evaluations" },
   log_every = { 1, "steps between log lines" },
-  eval_tokens = { 60e3, "tokens of an evaluation during training" },
+  eval_tokens = { 40e3, "tokens of an evaluation during training" },
   keep = { 3, "checkpoints to keep" },
   prompt = { "", "start of the text samples; by default one that fits the data" },
   resume = { "ask", "ask, latest, none or a checkpoint" },

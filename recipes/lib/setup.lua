@@ -26,6 +26,8 @@ local function model_config(opt)
   local config = rmkv.model.preset(opt.model, opt.preset)
   local settings = model_settings(opt.set_model)
   if settings.layers then config.memory_layers = nil end  -- the preset's list fits its own depth
+  config.store = opt.store
+  if settings.commit == "published" then config.store, config.memory_layers = nil, nil end  -- it takes nothing else
   for key, value in pairs(settings) do config[key] = value end
   if opt.segment > 0 then config.segment_tokens = opt.segment end
   return config

@@ -23,7 +23,8 @@ M.defaults = {
   stories = 0.7,        -- shares of the documents
   instructions = 0.15,
   reasoning = 0.15,
-  questions = 0.5,      -- share of the stories with questions in them
+  questions = 0.65,     -- share of the stories with questions in them
+  quizzes = 0.5,        -- share of those that only present people and then ask about them
   min_tokens = 250,     -- length of a story, about; log-uniform between the two
   max_tokens = 1800,
 }
@@ -36,9 +37,25 @@ local function with_defaults(options)
   return setmetatable(options, { __index = M.defaults })
 end
 
+-- Many look-ups in little text: what teaches a model to look things up at all.
+local function quiz(w, random, target_bytes)
+  story.open(w, random:range(2, 5))
+  while w.bytes < target_bytes do
+    if random:chance(0.1) then filler.scene(w) end
+    questions.ask_any(w)
+  end
+  w:paragraph()
+  return w
+end
+
 local function long_story(random, options, trace)
   local w = World.new(random, trace)
   local asking = random:chance(options.questions)
+  if asking and random:chance(options.quizzes) then
+    local shortest = options.min_tokens + 10
+    local tokens = random:range(shortest, math.max(shortest, math.min(700, options.max_tokens)))
+    return quiz(w, random, tokens * M.bytes_per_token)
+  end
   local tokens = options.min_tokens * (options.max_tokens / options.min_tokens) ^ random:uniform()
   local target_bytes = tokens * M.bytes_per_token
   story.open(w, random:range(2, tokens > 700 and 5 or 4))
