@@ -182,9 +182,16 @@ int memory_names(Call& c) {
   return c.push(session(c).memory_names());
 }
 
+// 0-based, from the 1-based argument.
 int64_t slot_arg(Call& c) {
-  // The core checks the upper end, with the name of the memory.
-  return c.integer(3) - 1;
+  State state = session(c).state();
+  std::string memory = c.string(2);
+  int64_t slot = c.integer(3);
+  // An unknown memory is the core's to name.
+  if (state.has(memory) && slot > state.get(memory).size(1)) {
+    fail("slot", std::to_string(slot), "1 .. " + std::to_string(state.get(memory).size(1)));
+  }
+  return slot - 1;
 }
 
 int read_slot(Call& c) {

@@ -171,11 +171,20 @@ end
 ---@return fun(): integer?
 function Run:steps(total, live)
   self.total = total
+  self.was_complete = self.step >= total
+  if self.was_complete then
+    self:say(("this run is complete (step %d of %d); more --tokens let it go on, --resume none begins anew"):format(
+      self.step, total))
+  end
+  rmkv.defer_interrupts(true)  -- Ctrl-C ends the loop between two steps
   self.started, self.start_step, self.start_tokens = rmkv.system.clock(), self.step, self.tokens
   return function()
     local stop = rmkv.stop_requested()
     if stop then return self:stop(stop) end
-    if self.step >= total then return nil end
+    if self.step >= total then
+      rmkv.defer_interrupts(false)
+      return nil
+    end
     if live then live:poll(self) end
     self.step = self.step + 1
     return self.step
@@ -185,6 +194,7 @@ end
 -- Ends the loop on a signal; what the finished steps computed is kept.
 function Run:stop(reason)
   self.stopped = reason
+  rmkv.defer_interrupts(false)
   local save = true
   if reason == "interrupt" and rmkv.system.terminal().stdin then
     rmkv.clear_stop()

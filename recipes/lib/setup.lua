@@ -109,6 +109,7 @@ end
 
 ---The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
 function M.finish(run, model, data)
+  if run.was_complete then return end
   if run.stopped then
     run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
     return
