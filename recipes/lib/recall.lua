@@ -14,7 +14,7 @@ function M.measure(model, tokenizer, o)
   local world = require("sources." .. (o.source or "storyworld"))
   local rows = {}
   for _, distance in ipairs(o.distances or { 50, 200, 500, 1000 }) do
-    local correct, chance, tokens, count = 0, 0, 0, o.count or 40
+    local correct, chance, tokens, count = 0, 0, 0, o.count or 100
     for index = 1, count do
       local q = world.question(index, { distance = distance, seed = o.seed or 1 })
       local context = tokenizer:encode(q.context .. q.question)
