@@ -101,9 +101,11 @@ TEST_CASE("slips are named") {
 
 TEST_CASE("help lines keep to the width") {
   OptionSet set = sample();
-  set.add({.name = "long",
-           .type = OptionType::kString,
-           .help = std::string(40, 'x') + " " + std::string(40, 'y')});
+  set.add(
+      {.name = "long",
+       .type = OptionType::kString,
+       .help =
+           "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"});
   std::string text = set.help_text("recipe.lua", "Title.", 70);
   CHECK(holds(text, "--data"));
   size_t start = 0;
