@@ -10,7 +10,7 @@
 local opt = rmkv.options {
   python = { "", "a Python with torch 2.11 for the peer; by default it is left out" },
   compile = { false, "also run the peer under torch.compile" },
-  library_attention = { false, "also run the peer with the library's attention" },
+  sdpa = { false, "also run the peer with the library's attention" },
   rounds = { 9, "timed rounds" },
   warmup = { 3, "rounds before" },
   dtypes = { { "bf16", "fp32" }, "dtypes to time", repeated = true },
@@ -86,7 +86,7 @@ for _, dtype in ipairs(opt.dtypes) do
   contestants[#contestants + 1] = ours(dtype, true)
   if opt.python ~= "" then
     contestants[#contestants + 1] = peer(dtype, "", "PyTorch eager")
-    if opt.library_attention then
+    if opt.sdpa then
       contestants[#contestants + 1] = peer(dtype, "--attention library", "PyTorch eager, library attention")
     end
     if opt.compile then contestants[#contestants + 1] = peer(dtype, "--compile", "PyTorch compiled") end

@@ -71,15 +71,6 @@ function M.duration(seconds)
   return ("%ds"):format(seconds)
 end
 
----"12,345,678"
----@param n number
----@return string
-function M.grouped(n)
-  local text = ("%d"):format(n)
-  local grouped = text:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  return grouped
-end
-
 ---"950", "12.3k", "4.56M", "1.20B"
 ---@param n number
 ---@return string

@@ -19,7 +19,7 @@ local function project(path) return rmkv.root .. "/" .. path end
 -- Options that may differ between a run and its continuation without changing what is computed.
 local free_options = {
   resume = true, out = true, save_every = true, sample_every = true, eval_every = true, log_every = true,
-  keep = true, watch = true, reset_epochs = true, config = true, set = true, name = true,
+  keep = true, watch = true, reset_epochs = true, config = true, set = true,
 }
 
 ---Opens a run: decides whether it resumes, makes the folder, starts the logs, writes the header.
@@ -229,7 +229,6 @@ function Run:report(report, facts)
   local elapsed = rmkv.system.clock() - self.started
   local rate = (self.tokens - self.start_tokens) / elapsed
   local left = elapsed / (self.step - self.start_step) * (self.total - self.step)
-  self.rate = rate
   self.steps_log:write(self.step, line, { seconds = elapsed, tokens_per_second = rate })
   self.progress:show(("step %d/%d  loss %.3f  %.3f bits/byte  %s tok/s  %s left  %s"):format(
     self.step, self.total, loss, self.smooth, progress.short(rate), progress.duration(left),
