@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "tokenizer/world_tokenizer.h"
 
 namespace rmkv {
 namespace {
@@ -45,7 +46,9 @@ std::string Tokenizer::fingerprint() const {
 }
 
 TokenizerPtr load_tokenizer(const std::string& path) {
-  return parse_tokenizer_json(read_file(path, kMaxFileBytes), path);
+  const std::string text = read_file(path, kMaxFileBytes);
+  if (looks_like_world(text)) return parse_world(text, path);
+  return parse_tokenizer_json(text, path);
 }
 
 }  // namespace rmkv

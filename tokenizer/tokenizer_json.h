@@ -25,4 +25,9 @@ struct CharacterSpec {
 inline constexpr std::string_view kAnyCharacterRegex = R"([\s\S])";
 std::string write_tokenizer_json(const CharacterSpec& spec);
 
+// Greedy longest match over bytes (world_tokenizer.h): `tokens` by id, empty for an unused one.  In
+// the file it is a WordPiece model without prefix, and id 0 has a name with a blank at its end,
+// which no byte spelling has, so that it is never found in text.
+std::string write_greedy_json(const std::vector<std::string>& tokens, std::string_view name_of_0);
+
 }  // namespace rmkv

@@ -5,10 +5,12 @@
 
 #include "core/base/error.h"
 #include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/byte_level.h"
 #include "tokenizer/character_tokenizer.h"
 #include "tokenizer/json_node.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/vocab_reader.h"
+#include "tokenizer/world_tokenizer.h"
 
 namespace rmkv {
 namespace {
@@ -185,6 +187,30 @@ TokenizerPtr read_characters(const JsonNode& file, const JsonNode& model) {
   return std::make_shared<CharacterTokenizer>(std::move(spec), file.where);
 }
 
+// The form that write_greedy_json writes.
+TokenizerPtr read_greedy(const JsonNode& file, const JsonNode& model) {
+  const auto pre_tokenizer = file.find("pre_tokenizer");
+  BpeSpec byte_level;
+  if (pre_tokenizer && type_of(*pre_tokenizer) == "ByteLevel") {
+    read_byte_level(*pre_tokenizer, byte_level);
+  }
+  if (!pre_tokenizer || type_of(*pre_tokenizer) != "ByteLevel" || byte_level.byte_level_regex ||
+      byte_level.add_prefix_space || !model.get("continuing_subword_prefix").as_string().empty()) {
+    fail_unsupported(model, "a WordPiece model of words");
+  }
+  expect_decoder(file, "ByteLevel");
+  std::vector<std::string> spellings;
+  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spellings);
+  if (!read_added_tokens(file, id_of).empty()) fail_unsupported(model, "added tokens");
+  std::vector<std::string> tokens(spellings.size());
+  for (size_t id = 1; id < spellings.size(); ++id) {
+    auto bytes = unspell_bytes(spellings[id]);
+    if (!bytes) fail(model.where, "'" + spellings[id] + "'", "a spelling of bytes");
+    tokens[id] = std::move(*bytes);
+  }
+  return std::make_shared<WorldTokenizer>(std::move(tokens), file.where);
+}
+
 TokenizerPtr read_file_object(const JsonNode& file) {
   std::unordered_set<std::string_view> seen;
   for (const auto member : file.as_object()) {
@@ -205,6 +231,7 @@ TokenizerPtr read_file_object(const JsonNode& file) {
   expect_null_or(file, "post_processor", "ByteLevel");
   const JsonNode model = file.get("model");
   const std::string_view type = type_of(model);
+  if (type == "WordPiece") return read_greedy(file, model);
   if (type == "WordLevel") return read_characters(file, model);
   // GPT-2's own file has no type.
   if (type == "BPE" || (type.empty() && model.find("merges"))) return read_bpe(file, model);

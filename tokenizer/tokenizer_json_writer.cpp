@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tokenizer/byte_level.h"
 #include "tokenizer/tokenizer_json.h"
 
 namespace rmkv {
@@ -134,6 +135,20 @@ std::string write_tokenizer_json(const CharacterSpec& spec) {
       "{\n    \"type\": \"WordLevel\",\n    \"vocab\": " + vocab_json(spec.characters) +
       ",\n    \"unk_token\": " + quoted(spec.characters[spec.unknown_id]) + "\n  }";
   return file_json(spec.added_tokens, split_json(kAnyCharacterRegex), R"({"type": "Fuse"})", model);
+}
+
+std::string write_greedy_json(const std::vector<std::string>& tokens, std::string_view name_of_0) {
+  std::vector<std::string> spellings;
+  spellings.reserve(tokens.size());
+  spellings.push_back(std::string(name_of_0) + ' ');
+  for (size_t id = 1; id < tokens.size(); ++id) spellings.push_back(spell_bytes(tokens[id]));
+  const std::string model =
+      "{\n    \"type\": \"WordPiece\",\n    \"unk_token\": " + quoted(spellings[0]) +
+      ",\n    \"continuing_subword_prefix\": \"\",\n    \"max_input_chars_per_word\": 4000000000" +
+      ",\n    \"vocab\": " + vocab_json(spellings) + "\n  }";
+  const std::string byte_level =
+      R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false})";
+  return file_json({}, byte_level, byte_level, model);
 }
 
 }  // namespace rmkv

@@ -1,0 +1,121 @@
+// Laying out the double array, breadth first so that the upper levels lie together.
+#include "tokenizer/byte_trie.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "core/base/error.h"
+
+namespace rmkv {
+namespace {
+
+using Entries = std::vector<std::pair<std::string_view, int32_t>>;
+
+// The keys [first, last) of the sorted list share their first `depth` bytes: one node.
+struct Node {
+  size_t first, last, depth;
+  size_t slot;  // where its base belongs
+};
+
+uint32_t byte_at(std::string_view key, size_t i) {
+  return static_cast<unsigned char>(key[i]);
+}
+
+// Finds places for sets of children.
+class Places {
+ public:
+  // The smallest base >= 1, used by no other node, at which all `bytes` (ascending) fall on free
+  // slots; takes them.
+  size_t take(const std::vector<uint32_t>& bytes) {
+    size_t tries = 0;
+    for (size_t slot = std::max<size_t>(first_free_, bytes[0] + 1);; ++slot) {
+      grow(slot + 512);
+      if (used_[slot]) continue;
+      const size_t base = slot - bytes[0];
+      // A crowded beginning is given up after some tries, or sparse sets would make this quadratic.
+      if (++tries == kMaxTries) first_free_ = slot;
+      if (base_used_[base]) continue;
+      if (!std::all_of(bytes.begin(), bytes.end(), [&](uint32_t b) { return !used_[base + b]; })) {
+        continue;
+      }
+      base_used_[base] = true;
+      for (const uint32_t b : bytes) used_[base + b] = true;
+      while (used_[first_free_]) ++first_free_;
+      return base;
+    }
+  }
+  size_t size() const { return used_.size(); }
+
+ private:
+  static constexpr size_t kMaxTries = 256;
+
+  void grow(size_t size) {
+    if (size <= used_.size()) return;
+    used_.resize(size * 2);
+    base_used_.resize(size * 2);
+  }
+
+  std::vector<bool> used_, base_used_;
+  size_t first_free_ = 1;
+};
+
+}  // namespace
+
+ByteTrie::ByteTrie(Entries entries) : starts_(65536, 0), singles_{} {
+  std::sort(entries.begin(), entries.end());
+  Places places;
+  std::deque<Node> open;
+  for (size_t i = 0; i < entries.size();) {
+    const std::string_view key = entries[i].first;
+    RMKV_ASSERT(!key.empty() && entries[i].second >= 0);
+    if (key.size() == 1) {
+      const uint32_t byte = byte_at(key, 0);
+      singles_[byte] = (static_cast<uint64_t>(entries[i].second) + 1) << 32;
+      for (uint32_t second = 0; second < 256; ++second) {
+        starts_[byte << 8 | second] = singles_[byte] | uint64_t{1} << kBaseBits;
+      }
+      ++i;
+      continue;
+    }
+    const size_t start = byte_at(key, 0) << 8 | byte_at(key, 1);
+    size_t last = i;
+    while (last < entries.size() && entries[last].first.substr(0, 2) == key.substr(0, 2)) ++last;
+    if (key.size() == 2) {
+      starts_[start] = (static_cast<uint64_t>(entries[i].second) + 1) << 32 | uint64_t{2}
+                                                                                  << kBaseBits;
+      ++i;
+    }
+    if (i < last) open.push_back({i, last, 2, start});
+    i = last;
+  }
+  std::vector<uint32_t> bytes;
+  for (; !open.empty(); open.pop_front()) {
+    const Node node = open.front();
+    bytes.clear();
+    for (size_t i = node.first; i < node.last; ++i) {
+      const uint32_t byte = byte_at(entries[i].first, node.depth);
+      if (bytes.empty() || bytes.back() != byte) bytes.push_back(byte);
+    }
+    const size_t base = places.take(bytes);
+    if (base > kBaseMask) fail("tokenizer", "a vocabulary of more than 8 million nodes", "less");
+    if (slots_.size() < places.size()) slots_.resize(places.size(), 0);
+    (node.depth == 2 ? starts_[node.slot] : slots_[node.slot]) |= base;
+    for (size_t i = node.first; i < node.last;) {
+      const std::string_view key = entries[i].first;
+      const uint32_t byte = byte_at(key, node.depth);
+      const size_t slot = base + byte;
+      slots_[slot] = uint64_t{0x100 | byte} << kBaseBits;
+      size_t last = i;
+      while (last < node.last && byte_at(entries[last].first, node.depth) == byte) ++last;
+      if (key.size() == node.depth + 1) {
+        slots_[slot] |= (static_cast<uint64_t>(entries[i].second) + 1) << 32;
+        ++i;
+      }
+      if (i < last) open.push_back({i, last, node.depth + 1, slot});
+      i = last;
+    }
+  }
+  if (slots_.empty()) slots_.resize(256, 0);
+}
+
+}  // namespace rmkv
