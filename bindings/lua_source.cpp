@@ -105,14 +105,15 @@ std::unique_ptr<LuaSource::Worker> LuaSource::take() const {
 
 namespace {
 
-std::vector<ByteSpan> read_spans(lua_State* L, int index, size_t size, const std::string& where) {
-  std::vector<ByteSpan> spans;
+std::vector<LossSpan> read_spans(lua_State* L, int index, size_t size, const std::string& where) {
+  std::vector<LossSpan> spans;
   if (lua_isnil(L, index)) return spans;
   Value value = to_value(L, index, where + ": spans");
   if (value.is_table() && value.as_table().empty()) return spans;
   for (const Value& item : value.as_list()) {
     const List& pair = item.as_list();
-    if (pair.size() != 2) fail(where + ": spans", item.to_text(), "{first, last}");
+    if (pair.size() != 2 && pair.size() != 3)
+      fail(where + ": spans", item.to_text(), "{first, last} or {first, last, weight}");
     int64_t first = pair[0].as_int(), last = pair[1].as_int();
     bool inside = first >= 1 && last >= first - 1 && last <= static_cast<int64_t>(size);
     bool sorted = spans.empty() || static_cast<int64_t>(spans.back().end) < first;
@@ -120,7 +121,9 @@ std::vector<ByteSpan> read_spans(lua_State* L, int index, size_t size, const std
       fail(where + ": spans", item.to_text(),
            "sorted, disjoint positions within 1 .. " + std::to_string(size));
     }
-    if (last >= first) spans.push_back({static_cast<size_t>(first - 1), static_cast<size_t>(last)});
+    float weight = pair.size() == 3 ? static_cast<float>(pair[2].as_double()) : 0.0f;
+    if (last >= first)
+      spans.push_back({static_cast<size_t>(first - 1), static_cast<size_t>(last), weight});
   }
   return spans;
 }
@@ -145,7 +148,7 @@ Document LuaSource::document(uint64_t index) const {
   size_t size = 0;
   const char* text = lua_tolstring(L, -2, &size);
   document.text.assign(text, size);
-  document.untrained = read_spans(L, lua_gettop(L), size, where);
+  document.loss_spans = read_spans(L, lua_gettop(L), size, where);
   lua_settop(L, top);
   std::lock_guard lock(mutex_);
   idle_.push_back(std::move(worker));

@@ -41,7 +41,7 @@ const Class& class_of<State>();  // lua_state.cpp
 template <>
 const Class& class_of<const DocumentSource>();  // lua_data.cpp
 template <>
-const Class& class_of<Batch>();  // lua_data.cpp
+const Class& class_of<Batch>();  // lua_batch.cpp
 template <>
 const Class& class_of<BoundStream>();  // lua_data.cpp
 template <>

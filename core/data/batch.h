@@ -22,9 +22,12 @@ struct Batch {
   int64_t segment_tokens = 0;  // T
   Tensor tokens;               // int64 [B, S*T]
   Tensor labels;               // int64 [B, S*T], kIgnoreLabel where nothing is trained
+  Tensor weights;              // fp32 [B, S*T]: factor on each label's loss; undefined: all 1
   Tensor valid;                // bool [B, S*T]; undefined when there is no padding at all
   Tensor resets;               // bool [B, S]: a document starts in this segment
   Tensor sources;              // int64 [B, S]: index of the source each segment came from
+  Tensor documents;            // int64 [B, S*T]: id of the document in its source, -1 in padding
+  Tensor positions;            // int64 [B, S*T]: of the token in its document, 0 in padding
   Tensor bytes;  // int64 [B, S]: bytes of text behind the trained labels; undefined: not counted
   int64_t token_count = 0;  // valid tokens
   int64_t label_count = 0;  // labels that are trained

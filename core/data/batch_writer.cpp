@@ -19,6 +19,8 @@ BatchWriter::BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int6
   batch_.valid = at::zeros({lanes, width}, at::kBool);
   batch_.resets = at::zeros({lanes, segments}, at::kBool);
   batch_.sources = at::full({lanes, segments}, -1, at::kLong);
+  batch_.documents = at::full({lanes, width}, -1, at::kLong);
+  batch_.positions = at::zeros({lanes, width}, at::kLong);
   batch_.bytes = at::zeros({lanes, segments}, at::kLong);
 }
 
@@ -36,10 +38,12 @@ int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
   int64_t bytes = 0, label_count = 0;
   std::copy(from, from + count, tokens);
   std::fill(valid, valid + count, true);
+  write_documents(row, encoded.starts, offset, count);
   for (int64_t i = 0; i < labelled; ++i) {
-    bool trained =
-        encoded.untrained.empty() || !encoded.untrained[static_cast<size_t>(offset + i + 1)];
-    if (!trained) continue;
+    float weight =
+        encoded.weights.empty() ? 1.0f : encoded.weights[static_cast<size_t>(offset + i + 1)];
+    if (weight == 0) continue;
+    if (weight != 1) set_weight(row + i, weight);
     labels[i] = from[i + 1];
     bytes += vocabulary_.byte_counts[static_cast<size_t>(from[i + 1])];
     ++label_count;
@@ -51,6 +55,27 @@ int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
   batch_.label_count += label_count;
   batch_.byte_count += bytes;
   return count;
+}
+
+void BatchWriter::write_documents(int64_t row, const std::vector<DocumentStart>& starts,
+                                  int64_t offset, int64_t count) {
+  int64_t* documents = batch_.documents.data_ptr<int64_t>() + row;
+  int64_t* positions = batch_.positions.data_ptr<int64_t>() + row;
+  auto next =
+      std::upper_bound(starts.begin(), starts.end(), offset,
+                       [](int64_t at, const DocumentStart& start) { return at < start.offset; });
+  DocumentStart current = next == starts.begin() ? DocumentStart() : *(next - 1);
+  for (int64_t i = 0; i < count; ++i) {
+    if (next != starts.end() && next->offset == offset + i) current = *next++;
+    documents[i] = current.id;
+    positions[i] = offset + i - current.offset;
+  }
+}
+
+void BatchWriter::set_weight(int64_t cell, float weight) {
+  // Most batches have none: the tensor is made at the first one.
+  if (!batch_.weights.defined()) batch_.weights = at::ones(batch_.tokens.sizes(), at::kFloat);
+  batch_.weights.data_ptr<float>()[cell] = weight;
 }
 
 Batch BatchWriter::finish() {

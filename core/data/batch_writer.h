@@ -22,6 +22,10 @@ class BatchWriter {
   Batch finish();
 
  private:
+  void write_documents(int64_t row, const std::vector<DocumentStart>& starts, int64_t offset,
+                       int64_t count);
+  void set_weight(int64_t cell, float weight);
+
   const StreamVocabulary& vocabulary_;
   Batch batch_;
 };

@@ -5,6 +5,12 @@
 
 namespace rmkv {
 
+namespace {
+
+constexpr float kLargestWeight = 1000;  // beyond it a weight is a slip
+
+}  // namespace
+
 StreamVocabulary::StreamVocabulary(TokenizerPtr given) : tokenizer(std::move(given)) {
   RMKV_ASSERT(tokenizer != nullptr);
   auto special = [&](std::string_view name) {
@@ -28,27 +34,30 @@ EncodedDocument encode_document(const Document& document, const StreamVocabulary
   std::string_view text = document.text;
   EncodeOptions options;
   options.parse_special = document.parse_special;
-  auto add = [&](size_t begin, size_t end, bool untrained) {
+  auto add = [&](size_t begin, size_t end, float weight) {
     if (begin >= end) return;
     vocabulary.tokenizer->encode_to(text.substr(begin, end - begin), options, encoded.tokens);
-    if (!document.untrained.empty()) encoded.untrained.resize(encoded.tokens.size(), untrained);
+    if (!document.loss_spans.empty()) encoded.weights.resize(encoded.tokens.size(), weight);
   };
   size_t position = 0;
-  for (ByteSpan span : document.untrained) {
-    if (span.begin < position || span.end < span.begin || span.end > text.size()) {
+  for (LossSpan span : document.loss_spans) {
+    if (span.begin < position || span.end < span.begin || span.end > text.size() ||
+        !(span.weight >= 0 && span.weight <= kLargestWeight)) {
       fail("document",
-           "an untrained span " + std::to_string(span.begin) + ".." + std::to_string(span.end),
-           "sorted spans inside a text of " + std::to_string(text.size()) + " bytes");
+           "a span " + std::to_string(span.begin) + ".." + std::to_string(span.end) +
+               " of weight " + std::to_string(span.weight),
+           "sorted spans inside a text of " + std::to_string(text.size()) +
+               " bytes, weights 0 to " + std::to_string(kLargestWeight));
     }
-    add(position, span.begin, false);
-    add(span.begin, span.end, true);
+    add(position, span.begin, 1);
+    add(span.begin, span.end, span.weight);
     position = span.end;
   }
-  add(position, text.size(), false);
+  add(position, text.size(), 1);
   if (document.ends && vocabulary.end >= 0 && !encoded.tokens.empty() &&
       encoded.tokens.back() != vocabulary.end) {
     encoded.tokens.push_back(vocabulary.end);
-    if (!document.untrained.empty()) encoded.untrained.push_back(false);
+    if (!document.loss_spans.empty()) encoded.weights.push_back(1);
   }
   return encoded;
 }

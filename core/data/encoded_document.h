@@ -22,12 +22,21 @@ struct StreamVocabulary {
   std::vector<uint16_t> byte_counts;
 };
 
-struct EncodedDocument {
-  std::vector<int32_t> tokens;
-  std::vector<bool> untrained;  // per token: read but not predicted; empty when all are predicted
+// Where a document begins in a text that may be several joined ones.
+struct DocumentStart {
+  int64_t offset = 0;  // of its first token
+  int64_t id = 0;      // in its source
 };
 
-// Text pieces between the borders of untrained spans are encoded one by one, so that a border of a
+struct EncodedDocument {
+  std::vector<int32_t> tokens;
+  // Per token: the factor on its loss as a label, 0 when it is read but not predicted; empty when
+  // all count once.
+  std::vector<float> weights;
+  std::vector<DocumentStart> starts;  // by offset, the first 0; empty: one document of id 0
+};
+
+// Text pieces between the borders of loss spans are encoded one by one, so that a border of a
 // span is a border of tokens, as it is when a prompt is fed at generation time.  An <end> follows
 // when the document ends and its last token is not <end> already.  An empty text gives no tokens at
 // all.

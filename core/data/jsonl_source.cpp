@@ -199,7 +199,7 @@ Document JsonlSource::document(uint64_t index) const {
   Document document;
   prompt_.fill(field, document.text);
   if (options_.mask_prompt && !document.text.empty()) {
-    document.untrained.push_back({0, document.text.size()});
+    document.loss_spans.push_back({0, document.text.size(), 0});
   }
   text_.fill(field, document.text);
   document.parse_special = options_.special_tokens;

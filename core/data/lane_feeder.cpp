@@ -126,13 +126,17 @@ std::shared_ptr<LaneText> LaneFeeder::join(const std::function<ReadDocument()>& 
       // A text that was cut needs its end before another begins.
       if (vocabulary_.end >= 0 && all.tokens.back() != vocabulary_.end) {
         all.tokens.push_back(vocabulary_.end);
-        if (!all.untrained.empty()) all.untrained.push_back(false);
+        if (!all.weights.empty()) all.weights.push_back(1);
       }
       const EncodedDocument& more = document.encoded;
-      if (!more.untrained.empty() || !all.untrained.empty()) {
-        all.untrained.resize(all.tokens.size(), false);
-        all.untrained.insert(all.untrained.end(), more.untrained.begin(), more.untrained.end());
-        all.untrained.resize(all.tokens.size() + more.tokens.size(), false);
+      if (!more.weights.empty() || !all.weights.empty()) {
+        all.weights.resize(all.tokens.size(), 1);
+        all.weights.insert(all.weights.end(), more.weights.begin(), more.weights.end());
+        all.weights.resize(all.tokens.size() + more.tokens.size(), 1);
+      }
+      for (DocumentStart start : more.starts) {
+        start.offset += static_cast<int64_t>(all.tokens.size());
+        all.starts.push_back(start);
       }
       all.tokens.insert(all.tokens.end(), more.tokens.begin(), more.tokens.end());
     }

@@ -29,8 +29,9 @@ Table ListSource::manifest() const {
     all += content_hash(document.text);
     all += document.parse_special ? 's' : 'p';
     all += document.ends ? 'e' : 'c';
-    for (ByteSpan span : document.untrained) {
-      all += std::to_string(span.begin) + "-" + std::to_string(span.end) + ",";
+    for (LossSpan span : document.loss_spans) {
+      all += std::to_string(span.begin) + "-" + std::to_string(span.end) + "*" +
+             std::to_string(span.weight) + ",";
     }
   }
   return {{"kind", "list"},

@@ -40,6 +40,7 @@ ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& v
   RMKV_ASSERT(index.has_value());
   try {
     result.encoded = encode_document(order.source().document(*index), vocabulary);
+    result.encoded.starts = {{0, static_cast<int64_t>(*index)}};
     // One token alone has nothing to predict.
     result.kind =
         result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty : ReadDocument::Kind::kGood;

@@ -16,17 +16,17 @@
 
 namespace rmkv {
 
-// A range of bytes [begin, end) of a document's text.
-struct ByteSpan {
+// Bytes [begin, end) of a document's text whose loss counts otherwise than once.
+struct LossSpan {
   size_t begin = 0;
   size_t end = 0;
+  float weight = 0;  // factor on the loss of its tokens; 0: read but not predicted (a prompt)
 };
 
 struct Document {
-  std::string text;  // bytes; nothing requires valid UTF-8
-  std::vector<ByteSpan>
-      untrained;  // read but not predicted (a prompt); sorted, disjoint, inside the text
-  bool parse_special = true;  // special tokens written in the text become their ids
+  std::string text;                  // bytes; nothing requires valid UTF-8
+  std::vector<LossSpan> loss_spans;  // sorted, disjoint, inside the text; all else counts once
+  bool parse_special = true;         // special tokens written in the text become their ids
   bool ends = true;  // false: the text was cut here and goes on elsewhere, so no <end> follows
 };
 

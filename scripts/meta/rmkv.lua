@@ -1860,17 +1860,6 @@ function rmkv.data.stream(options) end
 ---@return rmkv.EvaluationStream
 function rmkv.data.evaluation(options) end
 
----@class rmkv.data.batch.options
----@field segment_tokens? integer  (default the whole row)
-
----Makes a batch from token ids: one document a row, labels the next tokens.
----
----Raises when rows are no whole segments
----@param tokens integer[]|integer|rmkv.Tensor [B, T]
----@param options? rmkv.data.batch.options
----@return rmkv.Batch
-function rmkv.data.batch(tokens, options) end
-
 ---Returns the name.
 ---@return string
 function Source:name() end
@@ -1944,6 +1933,17 @@ function EvaluationStream:rewind() end
 ---@return table
 function EvaluationStream:report() end
 
+---@class rmkv.data.batch.options
+---@field segment_tokens? integer  (default the whole row)
+
+---Makes a batch from token ids: one document a row, labels the next tokens.
+---
+---Raises when rows are no whole segments
+---@param tokens integer[]|integer|rmkv.Tensor [B, T]
+---@param options? rmkv.data.batch.options
+---@return rmkv.Batch
+function rmkv.data.batch(tokens, options) end
+
 ---Returns the tokens.
 ---@return rmkv.Tensor # int64 [B, S*T]
 function Batch:tokens() end
@@ -1951,6 +1951,18 @@ function Batch:tokens() end
 ---Returns the labels; -100 is not trained.
 ---@return rmkv.Tensor # int64 [B, S*T]
 function Batch:labels() end
+
+---Returns the factor on each label's loss.
+---@return rmkv.Tensor? # fp32 [B, S*T]; nil: all labels count once
+function Batch:weights() end
+
+---Returns the document of each token: its number in its source, -1 in padding.
+---@return rmkv.Tensor # int64 [B, S*T]
+function Batch:documents() end
+
+---Returns the position of each token in its document, from 0.
+---@return rmkv.Tensor # int64 [B, S*T]
+function Batch:positions() end
 
 ---Returns where there is no padding.
 ---@return rmkv.Tensor? # bool [B, S*T]; nil: no padding at all

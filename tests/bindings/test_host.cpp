@@ -178,9 +178,9 @@ TEST_CASE("a Lua source gives the same documents on any thread") {
   CHECK(source.document_count() == 50);
   Document first = source.document(0);
   CHECK(first.text == "abab9");
-  REQUIRE(first.untrained.size() == 1);
-  CHECK(first.untrained[0].begin == 0);
-  CHECK(first.untrained[0].end == 1);
+  REQUIRE(first.loss_spans.size() == 1);
+  CHECK(first.loss_spans[0].begin == 0);
+  CHECK(first.loss_spans[0].end == 1);
   std::vector<std::string> texts[4];
   std::vector<std::thread> threads;
   for (auto& list : texts) {

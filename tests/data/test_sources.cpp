@@ -139,10 +139,10 @@ TEST_CASE("JSON lines: fields, templates, masks, numbers, escapes") {
             "{\"question\":\"1+1?\",\"answer\":\"2\",\"deep\":{\"list\":[4,{\"x.y\":\"z\"}]}}\n");
   source = open_source(path);
   CHECK(source->document(0).text == "1+1?\n<start>2<end>");
-  CHECK(source->document(0).untrained.empty());
+  CHECK(source->document(0).loss_spans.empty());
   source = open_source(path, {{"mask_prompt", true}});
-  REQUIRE(source->document(0).untrained.size() == 1);
-  CHECK(source->document(0).untrained[0].end == 12);
+  REQUIRE(source->document(0).loss_spans.size() == 1);
+  CHECK(source->document(0).loss_spans[0].end == 12);
   source = open_source(path, {{"text", "{{{deep.list.0}}} {deep.list.1.x.y}"}});
   CHECK_THROWS_AS(source->document(0),
                   BadDocument);  // "x.y" is a key, not a path, below the first level

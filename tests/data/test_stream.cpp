@@ -228,7 +228,7 @@ TEST_CASE("untrained spans are read but not predicted, and special tokens obey t
   TokenizerPtr tokenizer = make_byte_tokenizer();
   Document chat;
   chat.text = "Q: hi\n<start>yes<end>";
-  chat.untrained = {{0, 13}};
+  chat.loss_spans = {{0, 13}};
   Document plain;
   plain.text = "<end>";
   plain.parse_special = false;
