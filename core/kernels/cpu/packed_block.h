@@ -1,0 +1,132 @@
+// Inner loops over panels of weights in blocks of 32 values of 8, 5 and 4 bits; see
+// packed_matrix.h.
+//
+// A block of a panel is 32 inputs of 32 outputs: scales fp16 [32] (and minima fp16 [32]), then the
+// codes as 16 vectors of 64 bytes, each four consecutive inputs of 16 outputs, outputs 0-15 first.
+// Codes are unsigned (Q8_0 moved up by 128); the offset is paid with the sum of the activations.
+// Four bits: vectors j and j + 4 of a half share bytes, j in the low nibble.  The fifth bit: one
+// 64-bit word a vector after the nibbles.
+#pragma once
+
+#include "core/kernels/cpu/activation_rows.h"
+#include "core/kernels/cpu/packed_float.h"
+
+namespace rmkv::kernels::cpu {
+
+#if defined(__AVX512F__)
+inline constexpr int kBlockRows = 6;  // 12 sums of a half, 12 of the panel, codes and scales
+#else
+inline constexpr int kBlockRows = 2;
+#endif
+
+template <WeightType type>
+struct BlockLayout {
+  static constexpr int kBits = type == WeightType::Q8_0                               ? 8
+                               : type == WeightType::Q5_0 || type == WeightType::Q5_1 ? 5
+                                                                                      : 4;
+  static constexpr bool kHasMinimum = type == WeightType::Q4_1 || type == WeightType::Q5_1;
+  static constexpr int32_t kOffset = kHasMinimum ? 0 : 1 << (kBits - 1);
+  static constexpr int64_t kScaleBytes = kHasMinimum ? 128 : 64;
+  static constexpr int64_t kHalfBytes = kBits == 8 ? 512 : 256;  // codes of 16 outputs
+  static constexpr int64_t kHighBytes = kBits == 5 ? 128 : 0;
+  static constexpr int64_t kBytes = kScaleBytes + 2 * kHalfBytes + kHighBytes;
+
+  // Vector `j` (0 .. 7) of half `v`.
+  static Ints codes(const uint8_t* block, int v, int j) {
+    const uint8_t* half = block + kScaleBytes + v * kHalfBytes;
+    if constexpr (kBits == 8) {
+      return load_ints(half + j * 64);
+    } else {
+      const Ints bytes = load_ints(half + (j & 3) * 64);
+      const Ints low = Ints{} + 0x0f0f0f0f;
+      Ints result = (j < 4 ? bytes : bytes >> 4) & low;
+      if constexpr (kBits == 5) {
+        uint64_t bits;
+        std::memcpy(&bits, block + kScaleBytes + 2 * kHalfBytes + (v * 8 + j) * 8, sizeof bits);
+#if defined(__AVX512BW__)
+        const __m512i fifth = _mm512_maskz_mov_epi8(bits, _mm512_set1_epi8(0x10));
+        result |= (Ints)fifth;
+#else
+        uint8_t fifth[64];
+        for (int i = 0; i < 64; ++i) fifth[i] = static_cast<uint8_t>(bits >> i & 1) << 4;
+        result |= load_ints(fifth);
+#endif
+      }
+      return result;
+    }
+  }
+};
+
+// sums[o] += the four products of unsigned bytes of `codes` with the signed bytes at `x`.
+inline Ints dot_bytes(Ints sums, Ints codes, const int8_t* x) {
+  int32_t four;
+  std::memcpy(&four, x, sizeof four);
+#if defined(__AVX512VNNI__)
+  return (Ints)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)codes, _mm512_set1_epi32(four));
+#else
+  // Bytes 0 and 2, then 1 and 3, as pairs of 16 bits: nothing saturates.
+  const int32_t even = (static_cast<int32_t>(x[2]) << 16) | (x[0] & 0xffff);
+  const int32_t odd = (static_cast<int32_t>(x[3]) << 16) | (x[1] & 0xffff);
+  const Ints mask = Ints{} + 0x00ff00ff;
+  const Ints low = codes & mask, high = (codes >> 8) & mask;
+#if defined(__AVX512BW__)
+  const __m512i pairs = _mm512_madd_epi16((__m512i)low, _mm512_set1_epi32(even));
+  return sums + (Ints)pairs + (Ints)_mm512_madd_epi16((__m512i)high, _mm512_set1_epi32(odd));
+#else
+  (void)even, (void)odd;
+  const Ints first = low & 0xffff, third = low >> 16, second = high & 0xffff, last = high >> 16;
+  return sums + first * x[0] + second * x[1] + third * x[2] + last * x[3];
+#endif
+#endif
+}
+
+inline Floats to_floats(Ints x) {
+  return __builtin_convertvector(x, Floats);
+}
+
+// y [R, 32] = x [R, blocks] times a panel.
+template <WeightType type, int R>
+void block_tile(const uint8_t* weights, const CodeBlock* x, int64_t x_stride, int64_t blocks,
+                float* y, int64_t y_stride) {
+  using Layout = BlockLayout<type>;
+  Floats sums[R][2] = {};
+  for (int64_t b = 0; b < blocks; ++b, ++x, weights += Layout::kBytes) {
+    if (R == 1) {
+      for (int64_t at = 0; at < Layout::kBytes; at += 64) prefetch(weights + kPrefetchBytes + at);
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      Ints high[R], low[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        high[r] = Ints{};
+        low[r] = Ints{} - Layout::kOffset * x[r * x_stride].sum;
+      }
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; ++j) {
+        const Ints codes = Layout::codes(weights, v, j);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          high[r] = dot_bytes(high[r], codes, x[r * x_stride].high + 4 * j);
+          low[r] = dot_bytes(low[r], codes, x[r * x_stride].low + 4 * j);
+        }
+      }
+      const Floats scales = widen_half(weights + v * 32);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const float scale = x[r * x_stride].scale;
+        sums[r][v] = fused(to_floats(low[r] + (high[r] << 8)), scales * scale, sums[r][v]);
+        if constexpr (Layout::kHasMinimum) {
+          const float total = scale * static_cast<float>(x[r * x_stride].sum);
+          sums[r][v] = fused(widen_half(weights + 64 + v * 32), broadcast(total), sums[r][v]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    store(y + r * y_stride, sums[r][0]);
+    store(y + r * y_stride + kLanes, sums[r][1]);
+  }
+}
+
+}  // namespace rmkv::kernels::cpu

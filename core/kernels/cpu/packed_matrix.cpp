@@ -1,0 +1,210 @@
+// Packing, and the choice of the inner loop; see packed_matrix.h.
+#include "core/kernels/cpu/packed_matrix.h"
+
+#include <array>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/kernels/cpu/packed_block.h"
+#include "core/kernels/cpu/packed_float.h"
+
+namespace rmkv::kernels::cpu {
+namespace {
+
+constexpr int64_t kPanel = PackedMatrix::kPanelOutputs;
+
+// Calls fn with the type as a constant.
+template <typename Fn>
+void with_block_type(WeightType type, const Fn& fn) {
+  switch (type) {
+    case WeightType::Q4_0:
+      return fn(std::integral_constant<WeightType, WeightType::Q4_0>{});
+    case WeightType::Q4_1:
+      return fn(std::integral_constant<WeightType, WeightType::Q4_1>{});
+    case WeightType::Q5_0:
+      return fn(std::integral_constant<WeightType, WeightType::Q5_0>{});
+    case WeightType::Q5_1:
+      return fn(std::integral_constant<WeightType, WeightType::Q5_1>{});
+    default:
+      return fn(std::integral_constant<WeightType, WeightType::Q8_0>{});
+  }
+}
+template <typename Fn>
+void with_float_type(WeightType type, const Fn& fn) {
+  switch (type) {
+    case WeightType::F16:
+      return fn(std::integral_constant<WeightType, WeightType::F16>{});
+    case WeightType::BF16:
+      return fn(std::integral_constant<WeightType, WeightType::BF16>{});
+    default:
+      return fn(std::integral_constant<WeightType, WeightType::F32>{});
+  }
+}
+
+// --- packing ---
+
+// Output `o` (0 .. 31) of a panel of floats.
+void pack_floats(WeightType type, const uint8_t* row, int64_t inputs, int64_t o, uint8_t* panel) {
+  const int64_t size = type == WeightType::F32 ? 4 : 2;
+  for (int64_t i = 0; i < inputs; ++i) {
+    // bf16 lies in pairs of inputs, the others input by input.
+    const int64_t at = type == WeightType::BF16 ? (i / 2 * kPanel + o) * 2 + i % 2 : i * kPanel + o;
+    std::memcpy(panel + at * size, row + i * size, static_cast<size_t>(size));
+  }
+}
+
+// The codes of a block of ggml's format, unsigned.
+template <WeightType type>
+void unpack_codes(const uint8_t* block, uint8_t* codes) {
+  using Layout = BlockLayout<type>;
+  const uint8_t* at = block + (Layout::kHasMinimum ? 4 : 2);
+  if constexpr (Layout::kBits == 8) {
+    for (int i = 0; i < 32; ++i) codes[i] = static_cast<uint8_t>(at[i] ^ 0x80);
+  } else {
+    uint32_t high = 0;
+    if constexpr (Layout::kBits == 5) {
+      std::memcpy(&high, at, 4);
+      at += 4;
+    }
+    for (int i = 0; i < 32; ++i) {
+      const int nibble = i < 16 ? at[i] & 15 : at[i - 16] >> 4;
+      codes[i] = static_cast<uint8_t>(nibble | (high >> i & 1) << 4);
+    }
+  }
+}
+
+template <WeightType type>
+void pack_block(const uint8_t* block, int64_t o, uint8_t* panel_block) {
+  using Layout = BlockLayout<type>;
+  std::memcpy(panel_block + 2 * o, block, 2);
+  if constexpr (Layout::kHasMinimum) std::memcpy(panel_block + 64 + 2 * o, block + 2, 2);
+  uint8_t codes[32];
+  unpack_codes<type>(block, codes);
+  const int64_t v = o / kLanes, lane = o % kLanes;
+  uint8_t* half = panel_block + Layout::kScaleBytes + v * Layout::kHalfBytes;
+  for (int64_t i = 0; i < 32; ++i) {
+    const int64_t j = i / 4, byte = lane * 4 + i % 4;
+    if constexpr (Layout::kBits == 8) {
+      half[j * 64 + byte] = codes[i];
+    } else {
+      half[j % 4 * 64 + byte] |= static_cast<uint8_t>((codes[i] & 15) << (j < 4 ? 0 : 4));
+    }
+    if constexpr (Layout::kBits == 5) {
+      uint8_t* bits = panel_block + Layout::kScaleBytes + 2 * Layout::kHalfBytes + (v * 8 + j) * 8;
+      bits[byte / 8] |= static_cast<uint8_t>((codes[i] >> 4) << (byte % 8));
+    }
+  }
+}
+
+int64_t bytes_of_panel(WeightType type, int64_t inputs) {
+  if (!is_quantized(type)) return inputs * kPanel * (type == WeightType::F32 ? 4 : 2);
+  int64_t bytes = 0;
+  with_block_type(type, [&](auto t) { bytes = inputs / 32 * BlockLayout<t()>::kBytes; });
+  return bytes;
+}
+
+// --- tiles by number of rows ---
+
+using FloatTile = void (*)(const uint8_t*, const float*, int64_t, int64_t, float*, int64_t, bool);
+using HalvesTile = void (*)(const uint8_t*, const bf16*, int64_t, int64_t, float*, int64_t, bool);
+using BlockTile = void (*)(const uint8_t*, const CodeBlock*, int64_t, int64_t, float*, int64_t);
+
+template <WeightType type, int... R>
+constexpr std::array<FloatTile, sizeof...(R)> float_tiles(std::integer_sequence<int, R...>) {
+  return {float_tile<type, R + 1>...};
+}
+template <int... R>
+constexpr std::array<HalvesTile, sizeof...(R)> halves_tiles(std::integer_sequence<int, R...>) {
+  return {halves_tile<R + 1>...};
+}
+template <WeightType type, int... R>
+constexpr std::array<BlockTile, sizeof...(R)> block_tiles(std::integer_sequence<int, R...>) {
+  return {block_tile<type, R + 1>...};
+}
+
+// A panel of floats: blocks of inputs outside, so that each stays in the first cache for all rows.
+template <typename Tile, typename X>
+void multiply_panel(const Tile* tiles, const uint8_t* panel, int64_t input_bytes, const X* x,
+                    int64_t x_stride, int64_t rows, int64_t inputs, float* y, int64_t y_stride) {
+  for (int64_t i = 0; i < inputs; i += kInputBlock) {
+    const int64_t count = std::min(kInputBlock, inputs - i);
+    for_row_tiles(rows, kFloatRows, [&](int64_t r, int64_t tile_rows) {
+      tiles[tile_rows - 1](panel + i * input_bytes, x + r * x_stride + i, x_stride, count,
+                           y + r * y_stride, y_stride, i > 0);
+    });
+  }
+}
+
+}  // namespace
+
+WeightType PackedMatrix::fitting(WeightType type, int64_t inputs) {
+  if (is_quantized(type) && inputs % kBlockValues != 0) return WeightType::F16;
+  if (type == WeightType::BF16 && inputs % 2 != 0) return WeightType::F32;
+  return type;
+}
+
+PackedMatrix::PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, const RowSource& rows,
+                           WeightArena& arena)
+    : type_(type), outputs_(outputs), inputs_(inputs), panel_bytes_(bytes_of_panel(type, inputs)) {
+  RMKV_ASSERT(outputs > 0 && inputs > 0 && fitting(type, inputs) == type);
+  // A lone row asks for weights ahead of where it reads.
+  uint8_t* data = arena.allocate(size_bytes() + kPrefetchBytes);
+  std::vector<uint8_t> row(bytes_of_row(type, inputs));
+  for (int64_t o = 0; o < outputs; ++o) {
+    rows(o, row.data());
+    uint8_t* panel = data + o / kPanel * panel_bytes_;
+    if (!is_quantized(type)) {
+      pack_floats(type, row.data(), inputs, o % kPanel, panel);
+      continue;
+    }
+    with_block_type(type, [&](auto t) {
+      const auto block_bytes = static_cast<int64_t>(bytes_of_row(type, kBlockValues));
+      for (int64_t b = 0; b < inputs / kBlockValues; ++b) {
+        pack_block<t()>(row.data() + b * block_bytes, o % kPanel,
+                        panel + b * BlockLayout<t()>::kBytes);
+      }
+    });
+  }
+  data_ = data;
+}
+
+RowForm PackedMatrix::row_form(bool fast) const {
+  if (is_quantized(type_)) return RowForm::kCodes;
+#if defined(__AVX512BF16__)
+  if (fast && type_ == WeightType::BF16) return RowForm::kHalves;
+#endif
+  (void)fast;
+  return RowForm::kFloat;
+}
+
+void PackedMatrix::multiply(const Rows& x, int64_t rows, RowForm form, float* y, int64_t y_stride,
+                            int64_t first, int64_t last) const {
+  using FloatCounts = std::make_integer_sequence<int, kFloatRows>;
+  using BlockCounts = std::make_integer_sequence<int, kBlockRows>;
+  for (int64_t p = first; p < last; ++p) {
+    const uint8_t* panel = data_ + p * panel_bytes_;
+    float* target = y + p * kPanel;
+    if (form == RowForm::kCodes) {
+      with_block_type(type_, [&](auto t) {
+        static constexpr auto tiles = block_tiles<t()>(BlockCounts{});
+        for_row_tiles(rows, kBlockRows, [&](int64_t r, int64_t count) {
+          tiles[static_cast<size_t>(count - 1)](panel, x.codes + r * x.code_stride, x.code_stride,
+                                                inputs_ / kBlockValues, target + r * y_stride,
+                                                y_stride);
+        });
+      });
+    } else if (form == RowForm::kHalves) {
+      static constexpr auto tiles = halves_tiles(FloatCounts{});
+      multiply_panel(tiles.data(), panel, kPanel * 2, x.halves, x.half_stride, rows, inputs_,
+                     target, y_stride);
+    } else {
+      with_float_type(type_, [&](auto t) {
+        static constexpr auto tiles = float_tiles<t()>(FloatCounts{});
+        multiply_panel(tiles.data(), panel, kPanel * (type_ == WeightType::F32 ? 4 : 2), x.values,
+                       x.stride, rows, inputs_, target, y_stride);
+      });
+    }
+  }
+}
+
+}  // namespace rmkv::kernels::cpu
