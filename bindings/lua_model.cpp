@@ -54,6 +54,7 @@ int facts(Call& c) {
                             {"layers", facts.layers},
                             {"segment_tokens", facts.segment_tokens},
                             {"any_split", facts.any_split},
+                            {"warning", facts.warning},
                             {"parameters", model(c).parameters().element_count()},
                             {"dtype", dtype_name(model(c).parameters().dtype())},
                             {"device", device_name(model(c).parameters().device())}}));
@@ -281,7 +282,7 @@ Module model_module() {
                .args = {},
                .returns = {{"", "table",
                             "architecture, vocabulary, channels, layers, segment_tokens, "
-                            "any_split, parameters, dtype, device"}},
+                            "any_split, warning (or empty), parameters, dtype, device"}},
                .call = facts},
               {.name = "Model:config",
                .doc = "Returns the complete configuration; create(config) builds the same "

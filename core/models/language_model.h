@@ -26,6 +26,7 @@ struct ModelFacts {
   int64_t layers = 0;          // L
   int64_t segment_tokens = 0;  // T; 0 where the model has no segments
   bool any_split = true;       // forward gives the same result for any split of the tokens
+  std::string warning;         // what its user must know, for recipes to say; empty: nothing
 };
 
 // How `forward` computes; results differ only by rounding.
@@ -65,6 +66,11 @@ class LanguageModel {
   // dtype [B, T, C]): what the head multiplies.  With gradients enabled the result and the state
   // carry the graph.
   virtual Tensor forward(const Tensor& tokens, State& state, const ForwardOptions& options) = 0;
+
+  // What the last forward with gradients adds to the training loss beside the labels' losses (a
+  // load-balance loss): fp32 (fp64) [] with the graph, weighted, a mean over the tokens of that
+  // call.  Given out once; undefined where there is nothing to add.
+  virtual Tensor take_auxiliary_loss() { return {}; }
 
   // Commits the open segment to memory before it is full and starts a new one: a different
   // computation from going on, asked for by name (Session::flush).  Nothing to do in a model

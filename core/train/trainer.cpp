@@ -130,7 +130,7 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
   head.chunk_rows = options.chunk_rows;
 
   State lanes = lanes_;
-  Tensor loss = at::zeros({}, loss_average_.options());
+  Tensor loss = at::zeros({}, loss_average_.options()), auxiliary = loss.clone();
   for (int64_t first = 0; first < batch.segments; first += options.bptt) {
     check_cancelled("train.step");
     int64_t count = std::min(options.bptt, batch.segments - first);
@@ -145,14 +145,21 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
     if (batch.label_count > 0) {
       Tensor part = kernels::head_loss(hidden.reshape({-1, hidden.size(-1)}), model_.head_weight(),
                                        window(labels).reshape({-1}), head);
-      part.backward();
       loss.add_(part.detach().to(at::kFloat));
+      if (Tensor extra = model_.take_auxiliary_loss(); extra.defined()) {
+        // A mean over the window's tokens, so windows count by their share of the batch.
+        extra = extra * (static_cast<double>(count) / static_cast<double>(batch.segments));
+        auxiliary.add_(extra.detach().to(at::kFloat));
+        part = part + extra.to(part.scalar_type());
+      }
+      part.backward();
     }
     lanes.detach();
   }
 
   at::NoGradGuard no_grad;
-  StepReport report{loss, {}, {}, batch.token_count, batch.label_count, batch.byte_count};
+  StepReport report{
+      loss, auxiliary, {}, {}, batch.token_count, batch.label_count, batch.byte_count};
   ClipResult clip = clip_gradients(parameters, options.clip);
   report.gradient_norm = clip.norm;
   if (batch.label_count > 0) {

@@ -24,6 +24,7 @@ namespace rmkv {
 // Read a number with .item() when it is shown: that, not the step, waits for the device.
 struct StepReport {
   Tensor loss;  // fp32 [], mean nats per trained label, before the update; on the model's device
+  Tensor auxiliary;      // fp32 [], the model's auxiliary loss, trained beside `loss`; 0 without
   Tensor gradient_norm;  // fp32 [], before clipping
   Tensor skipped;        // fp32 [], 1 when the update was left out (NaN, infinity or a loss spike)
   int64_t token_count = 0;

@@ -70,6 +70,7 @@ local Trainer = {}
 ---@class rmkv.StepReport
 ---@field loss number mean nats per trained label, before the update
 ---@field bits_per_byte number loss in bits per byte of text; NaN without text
+---@field auxiliary number the model's auxiliary loss, trained beside loss; 0 without one
 ---@field gradient_norm number before clipping
 ---@field skipped boolean true when the update was left out (NaN, infinity or a spike)
 ---@field token_count integer tokens without padding
@@ -1530,7 +1531,7 @@ function rmkv.model.preset(architecture, name) end
 function rmkv.model.presets() end
 
 ---Returns what is fixed for life.
----@return table # architecture, vocabulary, channels, layers, segment_tokens, any_split, parameters, dtype, device
+---@return table # architecture, vocabulary, channels, layers, segment_tokens, any_split, warning (or empty), parameters, dtype, device
 function Model:facts() end
 
 ---Returns the complete configuration; create(config) builds the same architecture.

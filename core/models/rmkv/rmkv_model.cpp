@@ -53,6 +53,7 @@ RmkvModel::RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dty
   facts_.layers = config_.layers;
   facts_.segment_tokens = config_.segment_tokens;
   facts_.any_split = config_.commit == Commit::kSegment;
+  if (config_.commit == Commit::kPublished) facts_.warning = kPublishedWarning;
 }
 
 State RmkvModel::initial_state(int64_t batch) {
