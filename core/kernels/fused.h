@@ -2,6 +2,7 @@
 // autograd functions. Not for other folders.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "core/kernels/reference.h"
@@ -38,6 +39,14 @@ inline MaybeTensor maybe(const Tensor& x) {
 }
 inline Tensor tensor_or_undefined(const MaybeTensor& x) {
   return x ? *x : Tensor();
+}
+
+// True when a call on these tensors (undefined ones allowed) will be asked for gradients: to be
+// called outside the function's forward, where gradients are off.
+inline bool wants_gradients(std::initializer_list<Tensor> inputs) {
+  if (!at::GradMode::is_enabled()) return false;
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [](const Tensor& x) { return x.defined() && x.requires_grad(); });
 }
 
 }  // namespace rmkv::kernels

@@ -3,6 +3,9 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <atomic>
+
+#include "core/kernels/cpu/row_product.h"
 #include "core/kernels/cpu/weight_gradient.h"
 #include "core/kernels/fused.h"
 
@@ -26,6 +29,21 @@ const c10::TypedOperatorHandle<Pointwise>* onednn_linear() {
   return handle ? &*handle : nullptr;
 }
 
+std::atomic<bool> row_invariant_mode{false};
+
+Tensor row_invariant_product(const Tensor& a, const Tensor& b, const Tensor& bias) {
+  const Tensor rows = a.contiguous(), weight = b.t().contiguous();  // outputs as rows
+  const Tensor wide_bias = bias.defined() ? bias.detach().to(at::kFloat).contiguous() : Tensor();
+  Tensor out = at::empty({a.size(0), b.size(1)}, a.options());
+  with_row_type(a.scalar_type(), [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    cpu::row_product<T>(rows.const_data_ptr<T>(), weight.const_data_ptr<T>(),
+                        wide_bias.defined() ? wide_bias.const_data_ptr<float>() : nullptr,
+                        out.mutable_data_ptr<T>(), rows.size(0), rows.size(1), weight.size(0));
+  });
+  return out;
+}
+
 bool own_gradient_applies(const Tensor& grad, const Tensor& x, at::ScalarType sum) {
   return has_fused_form(x) && sum == at::kFloat && grad.size(1) % cpu::kWeightMultiple == 0 &&
          x.size(1) % cpu::kWeightMultiple == 0 && grad.stride(1) == 1 && x.stride(1) == 1 &&
@@ -45,6 +63,9 @@ void own_gradient(const Tensor& grad, const Tensor& x, Tensor& sum, bool accumul
 
 Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias) {
   at::NoGradGuard no_grad;
+  if (row_invariant() && has_fused_form(a) && b.scalar_type() == a.scalar_type()) {
+    return row_invariant_product(a, b, bias);
+  }
   if (a.is_cpu() && a.scalar_type() == at::kFloat && a.size(0) > 1) {
     if (const auto* linear = onednn_linear()) {
       return linear->call(a, b.t(),
@@ -72,6 +93,13 @@ void add_weight_gradient(const Tensor& grad, const Tensor& x, Tensor& sum) {
   } else {
     sum.add_(product(grad.t(), x));
   }
+}
+
+void set_row_invariant(bool on) {
+  row_invariant_mode = on;
+}
+bool row_invariant() {
+  return row_invariant_mode;
 }
 
 }  // namespace rmkv::kernels

@@ -17,4 +17,11 @@ Tensor weight_gradient(const Tensor& grad, const Tensor& x, at::ScalarType out);
 // The same, added to `sum` [O, I] (fp32, or fp64 for fp64 rows).
 void add_weight_gradient(const Tensor& grad, const Tensor& x, Tensor& sum);
 
+// Deterministic mode, for the whole process: from now on every row of a product on the CPU (fp32 or
+// bf16) is summed in one fixed order, whatever rows come with it and however many threads there
+// are.  A model's results are then the same bits for any split of its tokens.  Slower than oneDNN;
+// gradients are not touched.  Off at start.
+void set_row_invariant(bool on);
+bool row_invariant();
+
 }  // namespace rmkv::kernels

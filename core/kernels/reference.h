@@ -10,6 +10,7 @@
 
 #include "core/kernels/attention.h"
 #include "core/kernels/loss.h"
+#include "core/kernels/wkv.h"
 #include "core/tensor/tensor.h"
 
 namespace rmkv::kernels::reference {
@@ -30,6 +31,17 @@ Tensor gru_cell(const Tensor& input, const Tensor& recurrent, const Tensor& hidd
 std::pair<Tensor, Tensor> lstm_cell(const Tensor& gates, const Tensor& cell);
 Tensor minimal_cell(const Tensor& gates, const Tensor& hidden, bool bounded);
 Tensor ema_cell(const Tensor& keep, const Tensor& input, const Tensor& hidden);
+
+std::pair<Tensor, Tensor> wkv4(const Tensor& key, const Tensor& value, const Tensor& decay,
+                               const Tensor& bonus, const Tensor& state, const Tensor& marks);
+std::pair<Tensor, Tensor> wkv(const Tensor& receptance, const Tensor& key, const Tensor& value,
+                              const Tensor& decay, const Tensor& bonus, const Tensor& state,
+                              const Tensor& reset, const Tensor& marks);
+std::pair<Tensor, Tensor> wkv7(const Wkv7Rows& rows, const Tensor& state, const Tensor& reset,
+                               const Tensor& marks);
+std::pair<Tensor, Tensor> token_shift(const Tensor& x, const Tensor& previous, const Tensor& marks);
+Tensor mix_rows(const Tensor& x, const Tensor& difference, const Tensor& mixes,
+                const Tensor& deltas);
 
 // The dtype in which a row of `dtype` is normalised, gated or soft-maxed: fp64 for fp64, else fp32.
 at::ScalarType arithmetic_dtype(at::ScalarType dtype);
