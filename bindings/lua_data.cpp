@@ -76,15 +76,14 @@ int source_name(Call& c) {
 
 int source_count(Call& c) {
   uint64_t count = source(c).document_count();
-  return count == DocumentSource::kUnlimited ? c.push_nil() : c.push(count);
+  return count >= DocumentSource::kUncounted ? c.push_nil() : c.push(count);
 }
 
 int source_document(Call& c) {
   auto index = static_cast<uint64_t>(c.integer(2));
-  if (index > source(c).document_count()) {
-    fail("index", std::to_string(index), "1 .. " + std::to_string(source(c).document_count()));
-  }
-  return c.push(source(c).document(index - 1).text);
+  auto id = source(c).nth(index - 1);
+  if (!id) fail("index", std::to_string(index), "a document of the source");
+  return c.push(source(c).document(*id).text);
 }
 
 int source_manifest(Call& c) {
@@ -362,7 +361,8 @@ Module data_module() {
               {.name = "Source:count",
                .doc = "Returns the number of documents.",
                .args = {},
-               .returns = {{"", "integer?", "nil when there is no end"}},
+               .returns = {{"", "integer?",
+                            "nil when there is no end, or only a pass over the data would tell"}},
                .call = source_count},
               {.name = "Source:document",
                .doc = "Returns the text of a document.",

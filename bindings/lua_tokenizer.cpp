@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
-#include "core/base/random.h"
+#include "core/data/document_order.h"
 #include "core/tensor/torch.h"
 #include "tokenizer/bpe_trainer.h"
 #include "tokenizer/stream_decoder.h"
@@ -179,15 +179,18 @@ int trainer_add_source(Call& c) {
   auto& trainer = c.object<BpeTrainer>(1);
   const auto& source = c.object<const DocumentSource>(2);
   auto limit = static_cast<uint64_t>(c.number(3, 1e18));
-  uint64_t count = source.document_count(), added = 0;
-  bool endless = count == DocumentSource::kUnlimited;
+  uint64_t added = 0, ordinal = 0;
+  bool endless = source.document_count() == DocumentSource::kUnlimited;
   if (endless && limit > (uint64_t{1} << 40))
     fail("limit_bytes", "nothing", "a limit: the source has no end");
-  for (uint64_t i = 0; i < count && added < limit; ++i) {
+  DocumentOrder order(c.shared<const DocumentSource>(2), "tokenizer", {});
+  while (added < limit) {
     check_cancelled("tokenizer training");
-    uint64_t index = endless ? i : permuted_index(i, count, 0, "tokenizer", 0);
+    OrderedDocument next = *order.next(ordinal);
+    if (!endless && order.epoch(next.ordinal) > 0) break;
+    ordinal = next.ordinal + 1;
     try {
-      Document document = source.document(index);
+      Document document = source.document(next.id);
       added += document.text.size();
       trainer.add_document(document.text);
     } catch (const BadDocument&) {

@@ -31,6 +31,14 @@ StreamVocabulary::StreamVocabulary(TokenizerPtr given) : tokenizer(std::move(giv
 
 EncodedDocument encode_document(const Document& document, const StreamVocabulary& vocabulary) {
   EncodedDocument encoded;
+  encoded.tokens = document.tokens;
+  for (size_t i = 0; i < encoded.tokens.size(); ++i) {
+    if (static_cast<size_t>(encoded.tokens[i]) < vocabulary.byte_counts.size()) continue;
+    fail("token " + std::to_string(i + 1) + " of a tokenised document",
+         "id " + std::to_string(encoded.tokens[i]),
+         "less than the vocabulary's " + std::to_string(vocabulary.byte_counts.size()),
+         "the file was made with another tokenizer: give that one");
+  }
   std::string_view text = document.text;
   EncodeOptions options;
   options.parse_special = document.parse_special;

@@ -40,6 +40,11 @@ size_t RangeReader::read_some(uint64_t begin, char* target, size_t length) const
 }
 
 std::string RangeReader::read(uint64_t begin, uint64_t length) const {
+  // Checked before memory is taken: lengths come from files.
+  if (begin > size_bytes_ || length > size_bytes_ - begin) {
+    fail(path_, "the end of the file at byte " + std::to_string(size_bytes_),
+         "bytes up to " + std::to_string(begin + length), "the file changed while it was in use");
+  }
   std::string text(length, '\0');
   size_t got = read_some(begin, text.data(), text.size());
   if (got != length) {

@@ -12,9 +12,10 @@ namespace rmkv {
 
 namespace {
 
-constexpr uint64_t kWholeBytes = uint64_t{1} << 20;
-constexpr uint64_t kSampleBytes = uint64_t{64} << 10;
-constexpr uint64_t kSamples = 16;
+// Ten thousand files have to be described within a fraction of a second.
+constexpr uint64_t kSampleBytes = uint64_t{8} << 10;
+constexpr uint64_t kSamples = 8;
+constexpr uint64_t kWholeBytes = kSampleBytes * kSamples;
 
 // The list under "files" as a map by path; nullptr entries never occur.
 std::map<std::string, const Table*> files_by_path(const Table& table) {

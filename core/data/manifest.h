@@ -8,7 +8,7 @@
 
 namespace rmkv {
 
-// {path = name, size, hash}.  Files up to 1 MiB are hashed whole, longer ones in 16 samples of 64
+// {path = name, size, hash}.  Files up to 64 KiB are hashed whole, longer ones in 8 samples of 8
 // KiB with first and last: an edit that keeps the size may be missed between samples, any change of
 // length is found.
 Table describe_file(const std::string& path, const std::string& relative_name);

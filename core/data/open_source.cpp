@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
-#include "core/data/jsonl_source.h"
 #include "core/data/text_source.h"
+#include "core/data/token_source.h"
 
 namespace rmkv {
 
@@ -16,18 +17,33 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::vector<std::string> kTextEndings = {".txt", ".md", ".text"};
-const std::vector<std::string> kJsonlEndings = {".jsonl", ".ndjson"};
+enum class Kind { kText, kJson, kCsv, kTsv, kParquet, kTokens, kOther };
+
+const std::vector<std::pair<std::string, Kind>> kEndings = {
+    {".txt", Kind::kText},   {".md", Kind::kText},         {".text", Kind::kText},
+    {".jsonl", Kind::kJson}, {".ndjson", Kind::kJson},     {".csv", Kind::kCsv},
+    {".tsv", Kind::kTsv},    {".parquet", Kind::kParquet}, {".bin", Kind::kTokens},
+    {".npy", Kind::kTokens}};
 // Read as text these would train a model on noise.
 const std::vector<std::string> kBinaryEndings = {
-    ".gz",  ".zst", ".xz",  ".bz2", ".zip", ".tar", ".parquet",     ".arrow", ".bin",
-    ".npy", ".npz", ".pdf", ".pt",  ".pth", ".png", ".safetensors", ".jpg",   ".epub"};
+    ".gz",  ".zst", ".xz",  ".bz2", ".zip", ".tar",  ".arrow", ".idx",        ".npz",
+    ".pdf", ".pt",  ".pth", ".png", ".jpg", ".gguf", ".epub",  ".safetensors"};
 
-bool has_ending(const fs::path& path, const std::vector<std::string>& endings) {
-  std::string ending = path.extension().string();
+std::string ending_of(const std::string& path) {
+  std::string ending = fs::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  return std::find(endings.begin(), endings.end(), ending) != endings.end();
+  return ending;
+}
+
+Kind kind_of(const std::string& path) {
+  std::string inner = ending_of(without_compression(path));
+  for (const auto& [ending, kind] : kEndings) {
+    // Token files and parquet are read in place: inside gzip that would be slow.
+    bool packed = is_compressed(path) && (kind == Kind::kParquet || kind == Kind::kTokens);
+    if (ending == inner) return packed ? Kind::kOther : kind;
+  }
+  return Kind::kOther;
 }
 
 bool hidden(const fs::path& path) {
@@ -53,34 +69,37 @@ std::vector<std::string> files_below(const std::string& folder) {
   return files;
 }
 
-std::vector<std::string> with_ending(const std::vector<std::string>& files,
-                                     const std::vector<std::string>& endings) {
-  std::vector<std::string> chosen;
-  for (const std::string& file : files) {
-    if (has_ending(file, endings)) chosen.push_back(file);
+SourcePtr make_source(Kind kind, const std::string& name, const std::vector<std::string>& paths,
+                      const std::string& root, const std::string& cache, OptionReader& reader) {
+  std::vector<SourceFile> files = open_source_files(paths, root, cache);
+  if (kind == Kind::kTokens) {
+    TokenSourceOptions options;
+    reader.read("piece_tokens", options.piece_tokens, 2, int64_t{1} << 28);
+    reader.read("separator", options.separator, 0, INT32_MAX);
+    reader.finish();
+    return std::make_shared<TokenSource>(name, std::move(files), options);
   }
-  return chosen;
-}
-
-SourcePtr make_text(const std::string& name, const std::vector<std::string>& files,
-                    const std::string& root, OptionReader& reader) {
-  TextSourceOptions options;
-  reader.read("split", options.split, {"pieces", "file", "paragraphs"});
-  reader.read("document_bytes", options.document_bytes, 0);
-  reader.read("special_tokens", options.special_tokens);
+  if (kind == Kind::kText) {
+    TextSourceOptions options;
+    reader.read("split", options.split, {"pieces", "file", "paragraphs"});
+    reader.read("document_bytes", options.document_bytes, 0);
+    reader.read("special_tokens", options.special_tokens);
+    reader.finish();
+    if (options.split != "paragraphs")
+      return std::make_shared<TextSource>(name, std::move(files), options);
+    LineOptions lines;
+    lines.format = LineFormat::kParagraphs;
+    lines.row.special_tokens = options.special_tokens;
+    return std::make_shared<LineSource>(name, std::move(files), lines);
+  }
+  LineOptions options;
+  options.row.read(reader);
+  if (kind != Kind::kJson) reader.read("header", options.header);
   reader.finish();
-  return std::make_shared<TextSource>(name, files, root, options);
-}
-
-SourcePtr make_jsonl(const std::string& name, const std::vector<std::string>& files,
-                     const std::string& root, OptionReader& reader) {
-  JsonlOptions options;
-  reader.read("text", options.text);
-  reader.read("prompt", options.prompt);
-  reader.read("mask_prompt", options.mask_prompt);
-  reader.read("special_tokens", options.special_tokens);
-  reader.finish();
-  return std::make_shared<JsonlSource>(name, files, root, options);
+  options.format = kind == Kind::kJson  ? LineFormat::kJson
+                   : kind == Kind::kCsv ? LineFormat::kCsv
+                                        : LineFormat::kTsv;
+  return std::make_shared<LineSource>(name, std::move(files), options);
 }
 
 }  // namespace
@@ -88,37 +107,52 @@ SourcePtr make_jsonl(const std::string& name, const std::vector<std::string>& fi
 SourcePtr open_source(const std::string& given_path, const Table& table) {
   std::string path = given_path;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  if (path.empty() || !path_exists(path)) {
+  if (path.empty() || !path_exists(path))
     fail("data '" + given_path + "'", "nothing there", "a file or a folder");
-  }
   OptionReader reader(table, "data " + given_path);
-  std::string name = fs::path(path).filename().string();
+  std::string name = fs::path(path).filename().string(), cache = default_cache_folder();
   reader.read("name", name);
+  reader.read("cache", cache);
   if (!is_folder(path)) {
-    if (has_ending(path, kBinaryEndings)) {
-      fail("data " + given_path, "a " + fs::path(path).extension().string() + " file",
-           "text or JSON lines (.jsonl)");
+    Kind kind = kind_of(path);
+    bool binary = std::find(kBinaryEndings.begin(), kBinaryEndings.end(), ending_of(path)) !=
+                  kBinaryEndings.end();
+    if (kind == Kind::kOther && binary) {
+      fail("data " + given_path, "a " + ending_of(path) + " file",
+           "text, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin");
     }
-    std::string root = fs::path(path).parent_path().string();
-    if (has_ending(path, kJsonlEndings)) return make_jsonl(name, {path}, root, reader);
-    return make_text(name, {path}, root, reader);
+    if (kind == Kind::kOther) kind = Kind::kText;
+    return make_source(kind, name, {path}, fs::path(path).parent_path().string(), cache, reader);
   }
   std::vector<std::string> files = files_below(path);
-  std::vector<std::string> texts = with_ending(files, kTextEndings);
-  std::vector<std::string> rows = with_ending(files, kJsonlEndings);
-  if (!texts.empty() && !rows.empty()) {
-    fail("data " + given_path,
-         std::to_string(texts.size()) + " text files and " + std::to_string(rows.size()) +
-             " JSON lines files",
-         "a folder of one kind", "name the files one by one");
+  std::map<Kind, std::vector<std::string>> by_kind;
+  for (const std::string& file : files) {
+    Kind kind = kind_of(file);
+    if (kind != Kind::kOther) by_kind[kind].push_back(file);
   }
-  if (!rows.empty()) return make_jsonl(name, rows, path, reader);
-  if (!texts.empty()) return make_text(name, texts, path, reader);
-  fail("data " + given_path,
-       files.empty() ? "an empty folder"
-                     : "no such file among " + std::to_string(files.size()) +
-                           " (first: " + fs::path(files[0]).filename().string() + ")",
-       ".txt, .md, .text, .jsonl or .ndjson files");
+  // A README beside tables or token files is not data.
+  if (by_kind.size() == 2 && by_kind.count(Kind::kText)) {
+    auto& texts = by_kind[Kind::kText];
+    bool notes = std::all_of(texts.begin(), texts.end(),
+                             [](const std::string& file) { return ending_of(file) == ".md"; });
+    if (notes) by_kind.erase(Kind::kText);
+  }
+  if (by_kind.size() > 1) {
+    std::string list;
+    for (const auto& [kind, some] : by_kind)
+      list += (list.empty() ? "" : ", ") + std::to_string(some.size()) + " like " +
+              fs::path(some[0]).filename().string();
+    fail("data " + given_path, list, "a folder of one kind", "name the files one by one");
+  }
+  if (by_kind.empty()) {
+    fail("data " + given_path,
+         files.empty() ? "an empty folder"
+                       : "no such file among " + std::to_string(files.size()) +
+                             " (first: " + fs::path(files[0]).filename().string() + ")",
+         ".txt, .md, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin files");
+  }
+  const auto& [kind, chosen] = *by_kind.begin();
+  return make_source(kind, name, chosen, path, cache, reader);
 }
 
 }  // namespace rmkv

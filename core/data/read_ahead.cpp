@@ -16,31 +16,15 @@ namespace {
 
 constexpr int64_t kFirstDepth = 8;
 constexpr int64_t kLargestDepth = 256;
-// Of the other split in a row; a share of one in two million is taken for none.
-constexpr uint64_t kLargestGap = uint64_t{1} << 26;
-
-// The first ordinal from `ordinal` on that is in the split; nothing at the end of a pass.
-std::optional<uint64_t> next_in_split(const DocumentOrder& order, uint64_t ordinal) {
-  uint64_t limit = order.round() == DocumentSource::kUnlimited ? kLargestGap : order.round();
-  for (uint64_t skipped = 0; skipped <= limit; ++skipped, ++ordinal) {
-    if (order.ended(ordinal)) return std::nullopt;
-    if (order.index(ordinal)) return ordinal;
-  }
-  fail("source " + order.source().name(), "no document in this part of the split", "at least one",
-       "hold out another share, or give more documents");
-}
-
 }  // namespace
 
-ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& vocabulary,
-                           uint64_t ordinal) {
+ReadDocument read_document(const DocumentSource& source, const StreamVocabulary& vocabulary,
+                           OrderedDocument document) {
   ReadDocument result;
-  result.ordinal = ordinal;
-  std::optional<uint64_t> index = order.index(ordinal);
-  RMKV_ASSERT(index.has_value());
+  result.ordinal = document.ordinal;
   try {
-    result.encoded = encode_document(order.source().document(*index), vocabulary);
-    result.encoded.starts = {{0, static_cast<int64_t>(*index)}};
+    result.encoded = encode_document(source.document(document.id), vocabulary);
+    result.encoded.starts = {{0, static_cast<int64_t>(document.id)}};
     // One token alone has nothing to predict.
     result.kind =
         result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty : ReadDocument::Kind::kGood;
@@ -54,7 +38,7 @@ ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& v
 struct ReadAhead::Place {
   enum State { kWaiting, kRunning, kDone };
 
-  uint64_t ordinal = 0;
+  OrderedDocument document;
   std::atomic<int> state = kWaiting;
   std::mutex mutex;
   std::condition_variable done;
@@ -66,9 +50,9 @@ struct ReadAhead::Place {
     return state.compare_exchange_strong(expected, kRunning);
   }
 
-  void run(const DocumentOrder& order, const StreamVocabulary& vocabulary) {
+  void run(const DocumentSource& source, const StreamVocabulary& vocabulary) {
     try {
-      result = read_document(order, vocabulary, ordinal);
+      result = read_document(source, vocabulary, document);
     } catch (...) {
       error = std::current_exception();
     }
@@ -110,15 +94,16 @@ void ReadAhead::start() {
       mean_tokens == 0 ? std::min(kFirstDepth, prefetch_tokens_) : prefetch_tokens_ / mean_tokens;
   depth = std::clamp<int64_t>(depth, 1, kLargestDepth);
   while (static_cast<int64_t>(window_.size()) < depth) {
-    std::optional<uint64_t> ordinal = next_in_split(order_, scheduled_);
-    if (!ordinal) return;
-    scheduled_ = *ordinal + 1;
+    std::optional<OrderedDocument> document = order_.next(scheduled_);
+    if (!document) return;
+    scheduled_ = document->ordinal + 1;
     auto place = std::make_shared<Place>();
-    place->ordinal = *ordinal;
+    place->document = *document;
     window_.push_back(place);
     pool_.submit([this, place] {
-      if (place->claim()) place->run(order_, vocabulary_);
+      if (place->claim()) place->run(order_.source(), vocabulary_);
     });
+    if (prefetch_tokens_ > 0) order_.load_ahead(document->ordinal, pool_);
   }
 }
 
@@ -127,14 +112,14 @@ ReadDocument ReadAhead::next() {
   if (window_.empty()) return {};
   std::shared_ptr<Place> place = window_.front();
   if (place->claim()) {
-    place->run(order_, vocabulary_);
+    place->run(order_.source(), vocabulary_);
   } else {
     place->wait();
   }
   // An error stays at its place: asking again gives it again.
   if (place->error) std::rethrow_exception(place->error);
   window_.pop_front();
-  position_ = place->ordinal + 1;
+  position_ = place->document.ordinal + 1;
   ++seen_documents_;
   seen_tokens_ += static_cast<int64_t>(place->result.encoded.tokens.size());
   return std::move(place->result);

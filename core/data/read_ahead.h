@@ -23,9 +23,9 @@ struct ReadDocument {
   EncodedDocument encoded;
 };
 
-// Reads ordinal by ordinal without a window; documents of the other split are left out.
-ReadDocument read_document(const DocumentOrder& order, const StreamVocabulary& vocabulary,
-                           uint64_t ordinal);
+// Reads and encodes one document.
+ReadDocument read_document(const DocumentSource& source, const StreamVocabulary& vocabulary,
+                           OrderedDocument document);
 
 class ReadAhead {
  public:

@@ -1,4 +1,4 @@
-// Where documents come from: a pure function from an index to text.
+// Where documents come from: a pure function from a number to text.
 //
 // Everything downstream (order, mixing, resuming) rests on that purity: a document is asked for by
 // number, on any thread, any number of times, and is the same each time.  Files, JSON lines and
@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct LossSpan {
 
 struct Document {
   std::string text;                  // bytes; nothing requires valid UTF-8
+  std::vector<int32_t> tokens;       // instead of text, where a file holds token ids already
   std::vector<LossSpan> loss_spans;  // sorted, disjoint, inside the text; all else counts once
   bool parse_special = true;         // special tokens written in the text become their ids
   bool ends = true;  // false: the text was cut here and goes on elsewhere, so no <end> follows
@@ -40,21 +42,32 @@ class BadDocument : public Error {
 class DocumentSource {
  public:
   static constexpr uint64_t kUnlimited = UINT64_MAX;
+  static constexpr uint64_t kUncounted = UINT64_MAX - 1;
 
   virtual ~DocumentSource() = default;
 
   // Short and unique in a stream: cursors, reports and random purposes use it.
   virtual std::string name() const = 0;
 
-  // Documents in one pass, at least 1; kUnlimited for generators.
+  // Documents in one pass, at least 1; kUnlimited for generators, kUncounted where only a pass over
+  // the data would tell (block_source.h).
   virtual uint64_t document_count() const = 0;
 
-  // Document `index` in [0, document_count).  Called from many threads at once.  Throws BadDocument
-  // for a document that is damaged.
-  virtual Document document(uint64_t index) const = 0;
+  // The first id from `id` on that names a document; nothing behind the last.  Ids are [0,
+  // document_count) here; those of a BlockSource have gaps.
+  virtual std::optional<uint64_t> first_from(uint64_t id) const {
+    return id < document_count() ? std::optional(id) : std::nullopt;
+  }
+
+  // The id of the n-th document, from 0; nothing behind the last.
+  virtual std::optional<uint64_t> nth(uint64_t n) const { return first_from(n); }
+
+  // The document `id`.  Called from many threads at once.  Throws BadDocument for a document that
+  // is damaged.
+  virtual Document document(uint64_t id) const = 0;
 
   // A number that stays with the document when others are added; decides the validation split.
-  virtual uint64_t document_key(uint64_t index) const { return index; }
+  virtual uint64_t document_key(uint64_t id) const { return id; }
 
   // What the documents depend on: {kind, options..., files = [{path, size, hash}]}.  Equal
   // manifests promise equal documents.

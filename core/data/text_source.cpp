@@ -5,7 +5,6 @@
 
 #include "core/base/option_reader.h"
 #include "core/base/random.h"
-#include "core/data/file_range.h"
 #include "core/data/manifest.h"
 
 namespace rmkv {
@@ -15,11 +14,8 @@ namespace {
 constexpr uint64_t kSmallestAutomatic = uint64_t{16} << 10;
 constexpr uint64_t kLargestAutomatic = uint64_t{1} << 20;
 constexpr uint64_t kAutomaticPieces = 256;
-constexpr size_t kScanBytes = size_t{1} << 20;
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+// One document is held in memory several times over.
+constexpr uint64_t kLargestWhole = uint64_t{1} << 30;
 
 // The best place to cut in `window`: behind the last blank line, else behind the last line end,
 // else behind the last blank, else before the last byte that begins a UTF-8 character, else its
@@ -41,118 +37,75 @@ size_t best_cut(std::string_view window) {
 
 }  // namespace
 
-TextSource::TextSource(std::string name, const std::vector<std::string>& paths,
-                       const std::string& root, TextSourceOptions options)
+TextSource::TextSource(std::string name, std::vector<SourceFile> files, TextSourceOptions options)
     : name_(std::move(name)), options_(std::move(options)) {
-  if (paths.empty()) fail("source " + name_, "no files", "at least one");
-  if (options_.document_bytes < 0) {
-    fail("source " + name_ + ": document_bytes", std::to_string(options_.document_bytes),
-         "0 or more");
-  }
+  std::string where = "source " + name_;
+  if (files.empty()) fail(where, "no files", "at least one");
+  if (options_.document_bytes < 0)
+    fail(where + ": document_bytes", std::to_string(options_.document_bytes), "0 or more");
+  bool whole = options_.split == "file";
+  if (!whole && options_.split != "pieces")
+    fail_because(where, unknown_name_text("split", options_.split, {"pieces", "file"}));
   uint64_t total_bytes = 0;
-  for (const std::string& path : paths) {
-    std::string relative = path;
-    if (path.size() > root.size() && path.compare(0, root.size(), root) == 0) {
-      relative = path.substr(root.size());
-      relative.erase(0, relative.find_first_not_of('/'));
-    }
-    files_.push_back({path, relative, RangeReader(path).size_bytes()});
-    total_bytes += files_.back().size_bytes;
-  }
+  for (const SourceFile& file : files) total_bytes += file.file->size_bytes();
   uint64_t limit = static_cast<uint64_t>(options_.document_bytes);
-  if (limit == 0) {
+  if (limit == 0)
     limit = std::clamp(total_bytes / kAutomaticPieces, kSmallestAutomatic, kLargestAutomatic);
-  }
-  for (uint32_t file = 0; file < files_.size(); ++file) {
-    if (options_.split == "paragraphs") {
-      cut_paragraphs(file);
-    } else if (options_.split == "file") {
-      if (files_[file].size_bytes > 0) pieces_.push_back({file, 0, 0, files_[file].size_bytes});
-    } else if (options_.split == "pieces") {
-      cut_file(file, limit);
-    } else {
-      fail_because("source " + name_,
-                   unknown_name_text("split", options_.split, {"pieces", "file", "paragraphs"}));
+  for (SourceFile& given : files) {
+    uint64_t size = given.file->size_bytes();
+    if (whole && size > kLargestWhole) {
+      fail(given.file->path(), std::to_string(size) + " bytes as one document",
+           "at most " + std::to_string(kLargestWhole), "split = \"pieces\"");
     }
+    File file{std::move(given), count_, size == 0 ? 0 : whole ? 1 : (size + limit - 1) / limit};
+    count_ += file.pieces;
+    files_.push_back(std::move(file));
   }
-  if (pieces_.empty()) {
-    fail("source " + name_,
-         files_.size() == 1 ? files_[0].path + ", which is empty"
+  if (count_ == 0) {
+    fail(where,
+         files_.size() == 1 ? files_[0].source.file->path() + ", which is empty"
                             : std::to_string(files_.size()) + " empty files",
          "text");
   }
 }
 
-void TextSource::cut_file(uint32_t file, uint64_t limit_bytes) {
-  uint64_t size = files_[file].size_bytes;
-  if (size == 0) return;
+const TextSource::File& TextSource::file_of(uint64_t id) const {
+  RMKV_ASSERT(id < count_);
+  auto next = std::upper_bound(files_.begin(), files_.end(), id,
+                               [](uint64_t at, const File& file) { return at < file.first; });
+  return *(next - 1);
+}
+
+uint64_t TextSource::cut(const File& file, uint64_t number) const {
+  uint64_t size = file.source.file->size_bytes();
+  if (number == 0 || number >= file.pieces) return number == 0 ? 0 : size;
   // Equal pieces, so that no small rest is left over.
-  uint64_t count = (size + limit_bytes - 1) / limit_bytes;
-  RangeReader reader(files_[file].path);
-  uint64_t begin = 0;
-  uint32_t number = 0;
-  while (begin < size) {
-    uint64_t target =
-        std::max(begin + 1, (number + 1) * (size / count) + (number + 1) * (size % count) / count);
-    uint64_t end = size;
-    if (number + 1 < count && target < size) {
-      // Looks back at most a quarter of the piece for a good place.
-      uint64_t low = target - std::min(target - begin - 1, limit_bytes / 4);
-      std::string window = reader.read(low, target - low);
-      end = low + best_cut(window);
-      if (end <= begin) end = target;
-    }
-    pieces_.push_back({file, number++, begin, end});
-    begin = end;
-  }
+  uint64_t target = number * (size / file.pieces) + number * (size % file.pieces) / file.pieces;
+  // Looks back at most a quarter of a piece for a good place: cuts never meet.
+  uint64_t look = size / file.pieces / 4;
+  if (look == 0) return target;
+  return target - look + best_cut(file.source.file->read(target - look, look));
 }
 
-void TextSource::cut_paragraphs(uint32_t file) {
-  // A paragraph ends at two line ends with nothing but blanks between.
-  RangeReader reader(files_[file].path);
-  std::string chunk(kScanBytes, '\0');
-  uint64_t begin = 0, position = 0, last_text_end = 0;
-  uint32_t number = 0;
-  bool in_text = false;
-  int line_ends = 0;
-  while (size_t got = reader.read_some(position, chunk.data(), chunk.size())) {
-    for (size_t i = 0; i < got; ++i) {
-      char c = chunk[i];
-      if (is_blank(c)) {
-        if (c == '\n' && in_text && ++line_ends == 2) {
-          pieces_.push_back({file, number++, begin, last_text_end});
-          in_text = false;
-        }
-      } else {
-        if (!in_text) begin = position + i;
-        in_text = true;
-        line_ends = 0;
-        last_text_end = position + i + 1;
-      }
-    }
-    position += got;
-  }
-  if (in_text) pieces_.push_back({file, number, begin, last_text_end});
-}
-
-Document TextSource::document(uint64_t index) const {
-  const Piece& piece = pieces_.at(index);
-  const File& file = files_[piece.file];
+Document TextSource::document(uint64_t id) const {
+  const File& file = file_of(id);
+  uint64_t number = id - file.first, begin = cut(file, number), end = cut(file, number + 1);
   Document document;
-  document.text = RangeReader(file.path).read(piece.begin, piece.end - piece.begin);
+  document.text = file.source.file->read(begin, end - begin);
   document.parse_special = options_.special_tokens;
-  document.ends = options_.split != "pieces" || piece.end == file.size_bytes;
+  document.ends = number + 1 == file.pieces;
   return document;
 }
 
-uint64_t TextSource::document_key(uint64_t index) const {
-  const Piece& piece = pieces_.at(index);
-  return mix64(hash_name(files_[piece.file].relative_name), piece.number);
+uint64_t TextSource::document_key(uint64_t id) const {
+  const File& file = file_of(id);
+  return mix64(hash_name(file.source.relative_name), id - file.first);
 }
 
 Table TextSource::manifest() const {
   List files;
-  for (const File& file : files_) files.push_back(describe_file(file.path, file.relative_name));
+  for (const File& file : files_)
+    files.push_back(describe_file(file.source.file->path(), file.source.relative_name));
   return {{"kind", "text"},
           {"split", options_.split},
           {"document_bytes", options_.document_bytes},

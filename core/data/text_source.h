@@ -1,19 +1,19 @@
-// Plain text files as documents: whole files, pieces of bounded size, or paragraphs.
+// Text files as documents: whole files, or pieces of bounded size.  Paragraphs: line_source.h.
 //
-// Files are read by range when a document is asked for; only the places of the cuts are kept.  Text
-// is bytes: nothing is decoded, normalised or repaired.
+// Files are read by range when a document is asked for; opening reads their sizes only.  Text is
+// bytes: nothing is decoded, normalised or repaired.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "core/data/source.h"
+#include "core/data/line_source.h"
 
 namespace rmkv {
 
 struct TextSourceOptions {
   // "pieces": files longer than document_bytes are cut at the last blank line, line end or blank
-  // before it. "file": each file one document.  "paragraphs": blank lines divide documents.
+  // before it. "file": each file one document.
   std::string split = "pieces";
   // Largest piece.  0 = automatic: a 256th of all bytes, within 16 KiB and 1 MiB, so that many
   // lanes have different text to read and a lane still reads for hundreds of segments.
@@ -24,36 +24,31 @@ struct TextSourceOptions {
 
 class TextSource : public DocumentSource {
  public:
-  // `paths`: files, at least one, each not empty; `root` is cut from their names in the manifest.
-  TextSource(std::string name, const std::vector<std::string>& paths, const std::string& root,
-             TextSourceOptions options);
+  // At least one file, not all of them empty.
+  TextSource(std::string name, std::vector<SourceFile> files, TextSourceOptions options);
 
   std::string name() const override { return name_; }
-  uint64_t document_count() const override { return pieces_.size(); }
-  Document document(uint64_t index) const override;
+  uint64_t document_count() const override { return count_; }
+  Document document(uint64_t id) const override;
   // Hash of the file's relative name and the piece's number in it.
-  uint64_t document_key(uint64_t index) const override;
+  uint64_t document_key(uint64_t id) const override;
   Table manifest() const override;
 
  private:
   struct File {
-    std::string path;
-    std::string relative_name;
-    uint64_t size_bytes;
+    SourceFile source;
+    uint64_t first = 0;   // document
+    uint64_t pieces = 0;  // documents
   };
-  struct Piece {
-    uint32_t file;
-    uint32_t number;  // in the file
-    uint64_t begin;
-    uint64_t end;
-  };
-  void cut_file(uint32_t file, uint64_t limit_bytes);
-  void cut_paragraphs(uint32_t file);
+  const File& file_of(uint64_t id) const;
+  // Where piece `number` of a file begins, a pure function of the file: found when it is asked for,
+  // so that opening a source of any size reads nothing.
+  uint64_t cut(const File& file, uint64_t number) const;
 
   std::string name_;
   TextSourceOptions options_;
   std::vector<File> files_;
-  std::vector<Piece> pieces_;
+  uint64_t count_ = 0;
 };
 
 }  // namespace rmkv

@@ -34,8 +34,9 @@ ValidationSplit::ValidationSplit(SourcePtr source, double share) : source_(std::
   // Exactly the share: the documents with the smallest hashes.
   uint64_t held = std::max<uint64_t>(
       1, static_cast<uint64_t>(std::llround(share * static_cast<double>(count))));
-  std::vector<uint64_t> hashes(count);
-  for (uint64_t i = 0; i < count; ++i) hashes[i] = split_hash(*source_, i);
+  std::vector<uint64_t> hashes;
+  for (auto id = source_->first_from(0); id; id = source_->first_from(*id + 1))
+    hashes.push_back(split_hash(*source_, *id));
   std::nth_element(hashes.begin(), hashes.begin() + static_cast<int64_t>(held), hashes.end());
   threshold_ = hashes[held];
 }

@@ -57,6 +57,7 @@ rmkv_system_library(rmkv_utf8proc utf8proc.h utf8proc)
 rmkv_system_library(rmkv_hash xxhash.h xxhash)
 rmkv_system_library(rmkv_edit histedit.h edit)
 rmkv_system_library(rmkv_zlib zlib.h z)
+rmkv_system_library(rmkv_zstd zstd.h zstd)
 
 # Catch2 is version 2 on Debian 12 and version 3 on newer systems; tests/catch.h picks the header.
 add_library(rmkv_catch_headers INTERFACE)

@@ -1,0 +1,82 @@
+// Chunks in hand, and index files.
+#include "core/data/chunked_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/data/file_range.h"
+
+namespace rmkv {
+
+namespace {
+
+// Workers read neighbouring places at the same time.
+constexpr size_t kChunksKept = 4;
+constexpr uint64_t kMagic = 0x31784469764b6d52;  // "RmKviDx1"
+
+}  // namespace
+
+uint64_t ChunkedFile::chunk_bytes(size_t index) const {
+  return (index + 1 < begins_.size() ? begins_[index + 1] : size_bytes_) - begins_[index];
+}
+
+ChunkedFile::Content ChunkedFile::chunk(size_t index) const {
+  {
+    std::lock_guard lock(mutex_);
+    for (auto at = recent_.begin(); at != recent_.end(); ++at) {
+      if (at->first != index) continue;
+      recent_.splice(recent_.begin(), recent_, at);
+      return at->second;
+    }
+  }
+  auto content = std::make_shared<const std::string>(load_chunk(index));
+  if (content->size() != chunk_bytes(index)) {
+    fail(path_,
+         std::to_string(content->size()) + " bytes of content from " +
+             std::to_string(begins_[index]),
+         std::to_string(chunk_bytes(index)), "the file changed while it was in use");
+  }
+  std::lock_guard lock(mutex_);
+  recent_.emplace_front(index, content);
+  if (recent_.size() > kChunksKept) recent_.pop_back();
+  return content;
+}
+
+size_t ChunkedFile::read_some(uint64_t begin, char* target, size_t length) const {
+  size_t done = 0;
+  while (done < length && begin < size_bytes_) {
+    auto next = std::upper_bound(begins_.begin(), begins_.end(), begin);
+    size_t index = static_cast<size_t>(next - begins_.begin()) - 1;
+    Content content = chunk(index);
+    size_t inside = static_cast<size_t>(begin - begins_[index]);
+    size_t count = std::min(length - done, content->size() - inside);
+    std::memcpy(target + done, content->data() + inside, count);
+    done += count;
+    begin += count;
+  }
+  return done;
+}
+
+bool RestartIndex::read(const std::string& path) {
+  if (!path_exists(path)) return false;
+  RangeReader file(path);
+  uint64_t head[3];
+  char* bytes = reinterpret_cast<char*>(head);
+  if (file.read_some(0, bytes, sizeof head) != sizeof head || head[0] != kMagic) return false;
+  if (head[2] > file.size_bytes() / sizeof(RestartPoint)) return false;
+  content_bytes = head[1];
+  points.resize(head[2]);
+  size_t size = points.size() * sizeof(RestartPoint);
+  return file.read_some(sizeof head, reinterpret_cast<char*>(points.data()), size) == size;
+}
+
+std::string RestartIndex::header() const {
+  uint64_t head[3] = {kMagic, content_bytes, points.size()};
+  std::string text(reinterpret_cast<const char*>(head), sizeof head);
+  text.append(reinterpret_cast<const char*>(points.data()), points.size() * sizeof(RestartPoint));
+  return text;
+}
+
+}  // namespace rmkv
