@@ -207,9 +207,7 @@ class Machine {
       fits = fits && !__builtin_mul_overflow(tensor.shape[i] - 1, tensor.strides[i], &reach) &&
              !__builtin_add_overflow(last, reach, &last);
     }
-    // A window that shows elements more than once would make little data large.
-    if (!fits ||
-        (count > 0 && (last >= tensor.storage.elements || count > tensor.storage.elements))) {
+    if (!fits || (count > 0 && last >= tensor.storage.elements)) {
       refuse("a tensor that reaches outside its storage", "a window inside it");
     }
     return tensor;

@@ -80,6 +80,25 @@ TEST_CASE("a small file cannot unfold into a large one", "[pt]") {
                     Contains("too deep"));
 }
 
+TEST_CASE("tensors may share storages, overlap and repeat elements", "[pt]") {
+  const std::string six = storage("FloatStorage", "0", 6);
+  const auto file = [&](const std::string& tensors) {
+    return pt_file(tensors, {floats({1, 2, 3, 4, 5, 6})});
+  };
+  const PtFile views = parse_pt(file(dictionary({{"all", tensor(six, 0, {6}, {1})},
+                                                 {"middle", tensor(six, 1, {2, 2}, {2, 1})},
+                                                 {"sliding", tensor(six, 0, {3, 4}, {1, 1})},
+                                                 {"expanded", tensor(six, 2, {4, 2}, {0, 1})}})),
+                                "t.pt");
+  CHECK(at::equal(views.tensors.at("middle"), at::arange(2, 6, at::kFloat).view({2, 2})));
+  CHECK(at::equal(views.tensors.at("sliding")[2], at::arange(3, 7, at::kFloat)));
+  CHECK(at::equal(views.tensors.at("expanded")[3], at::arange(3, 5, at::kFloat)));
+  for (const int64_t rows : {int64_t{1000000}, int64_t{1} << 60}) {
+    CHECK_THROWS_WITH(parse_pt(file(dictionary({{"w", tensor(six, 0, {rows}, {0})}})), "t.pt"),
+                      Contains("'w'") && Contains("many times larger"));
+  }
+}
+
 TEST_CASE("the original's .pt files hold the tensors of the safetensors beside them", "[pt]") {
   if (shared_data("rmkv-original").empty()) {
     WARN("SKIPPED: no ../shared/data/rmkv-original");
