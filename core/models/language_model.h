@@ -80,7 +80,10 @@ class LanguageModel {
   // The head's weight, [V, C] in the parameters' dtype (the embedding where they are tied).
   virtual Tensor head_weight() = 0;
   // hidden [.., C] -> logits fp32 (fp64 when the parameters are fp64) [.., V].
-  Tensor logits(const Tensor& hidden);
+  virtual Tensor logits(const Tensor& hidden);
+
+  // What the optimiser should use unless told otherwise: options of AdamwOptions::from_table.
+  virtual Table optimizer_options() const { return {}; }
 
   // Names of the probes and their values for a state: plain tensors, for people and for evaluation.
   // For example "memory.3" fp32 [B, M, C], "gate.3" keep-rates.
