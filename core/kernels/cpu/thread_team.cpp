@@ -41,7 +41,7 @@ ThreadTeam::~ThreadTeam() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadTeam::start(Call call, void* target) {
+void ThreadTeam::start(Call call, const void* target) {
   if (size_ == 1) {
     call(target, 0);
     return;

@@ -26,21 +26,21 @@ class ThreadTeam {
   // Calls job(thread) with thread = 0 .. size - 1 at once, thread 0 on the caller; returns when all
   // are done.  The job must not throw.  Called by one thread at a time; nothing is allocated.
   template <typename Job>
-  void run(Job& job) {
-    start([](void* target, int thread) { (*static_cast<Job*>(target))(thread); }, &job);
+  void run(const Job& job) {
+    start([](const void* target, int thread) { (*static_cast<const Job*>(target))(thread); }, &job);
   }
   // Inside a job: waits until every thread of the team has come here.  Writes before it are seen
   // after it.
   void barrier();
 
  private:
-  using Call = void (*)(void*, int);
-  void start(Call call, void* target);
+  using Call = void (*)(const void*, int);
+  void start(Call call, const void* target);
   void work(int thread);
 
   const int size_;
   Call call_ = nullptr;
-  void* target_ = nullptr;
+  const void* target_ = nullptr;
   alignas(64) std::atomic<uint32_t> jobs_{0};  // goes up when a job starts
   alignas(64) std::atomic<uint32_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> passes_{0};  // goes up when a barrier opens
