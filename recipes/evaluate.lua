@@ -23,9 +23,10 @@ local opt = rmkv.options {
 if #opt.data == 0 then error("--data is missing: name a file, a folder or a built-in source to measure on", 0) end
 
 local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
+local segment = loaded.model:facts().segment_tokens
 local stream = rmkv.data.evaluation {
   sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
-  segment_tokens = loaded.model:facts().segment_tokens, max_tokens = opt.tokens,
+  segment_tokens = segment > 0 and segment or 128, max_tokens = opt.tokens,
 }
 local result = rmkv.train.evaluate(loaded.model, stream, { dtype = opt.dtype, memory = opt.memory })
 local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil

@@ -5,7 +5,9 @@
 local opt = rmkv.options {
   prompt = { "", "the beginning; - reads it from stdin" },
   checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
+  model_name = { "", "the same by name: a run in checkpoints/, or a path" },
   tokens = { 200, "tokens to write at most" },
+  max_num_tokens = { 0, "the same as --tokens" },
   temperature = { 0.8, "0: always the likeliest token" },
   top_p = { 0.9, "choose among the likeliest tokens that hold this share" },
   top_k = { 0, "choose among this many likeliest tokens; 0: all" },
@@ -22,12 +24,19 @@ if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local prompt = opt.prompt == "-" and io.read "*a" or opt.prompt
 if prompt == "" then prompt = "Once upon a time there was" end
-local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
+local path = opt.checkpoint
+if opt.model_name ~= "" then
+  path = rmkv.system.exists(opt.model_name) and opt.model_name or rmkv.root .. "/checkpoints/" .. opt.model_name
+end
+local loaded = rmkv.checkpoint.load_model(path, { device = opt.device })
+local warning = loaded.model:facts().warning
+if warning ~= "" then io.stderr:write("warning: ", warning, "\n") end
 local session = rmkv.sample.session(loaded.model, loaded.tokenizer, {
   temperature = opt.temperature, top_p = opt.top_p, top_k = opt.top_k, min_p = opt.min_p,
   repetition_penalty = opt.repetition_penalty, seed = opt.seed, dtype = opt.dtype,
 })
 session:feed(prompt)
 if opt.echo then rmkv.system.write(prompt) end
-for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do rmkv.system.write(piece) end
+local tokens = opt.max_num_tokens > 0 and opt.max_num_tokens or opt.tokens
+for piece in session:stream { tokens = tokens, stop = opt.stop } do rmkv.system.write(piece) end
 rmkv.system.write "\n"

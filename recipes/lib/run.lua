@@ -221,6 +221,10 @@ function Run:report(report, facts)
     bits_per_byte = report.bits_per_byte,
   }
   for key, value in pairs(facts or {}) do line[key] = value end
+  if report.auxiliary ~= 0 then
+    line.auxiliary = report.auxiliary
+    self.board:scalar("train/auxiliary", self.step, line.auxiliary)
+  end
   self.board:scalar("train/loss", self.step, loss)
   self.board:scalar("train/bits_per_byte", self.step, line.bits_per_byte)
   self.board:scalar("train/gradient_norm", self.step, line.gradient_norm)

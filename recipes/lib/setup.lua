@@ -26,11 +26,16 @@ local function model_config(opt)
   local config = rmkv.model.preset(opt.model, opt.preset)
   local settings = model_settings(opt.set_model)
   if settings.layers then config.memory_layers = nil end  -- the preset's list fits its own depth
-  config.store = opt.store
+  if opt.model == "rmkv" then config.store = opt.store end
   if settings.commit == "published" then config.store, config.memory_layers = nil, nil end  -- it takes nothing else
   for key, value in pairs(settings) do config[key] = value end
-  if opt.segment > 0 then config.segment_tokens = opt.segment end
+  if opt.segment > 0 and config.segment_tokens then config.segment_tokens = opt.segment end
   return config
+end
+
+-- Tokens of a segment: the model's own, or, where it has none, what is read at a time.
+local function segment_length(opt)
+  return model_config(opt).segment_tokens or opt.segment > 0 and opt.segment or 128
 end
 
 ---Sources, tokenizer and the two streams.
@@ -45,7 +50,7 @@ function M.data(run)
     return data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
                                     function(text) run:say(text) end)
   end)
-  local segment_tokens = model_config(opt).segment_tokens
+  local segment_tokens = segment_length(opt)
   local separate = opt.val ~= "" and data_lib.sources({ opt.val }, opt)
   local share = separate and 0 or 0.02
   return {
@@ -80,9 +85,8 @@ function M.begin(run, model, data)
   run:say(("rmkv %s  %s  %s parameters  vocabulary %d  segment %d tokens  %s  %d threads  seed %d"):format(
     rmkv.version, model:facts().architecture, progress.short(model:facts().parameters), data.tokenizer:vocab_size(),
     data.segment_tokens, run.opt.dtype, rmkv.system.threads(), run.opt.seed))
-  if config.commit == "published" then
-    run:say("warning: commit = \"published\" lets tokens see the future of their segment; its loss means nothing")
-  end
+  local warning = model:facts().warning
+  if warning ~= "" then run:say("warning: " .. warning) end
   run:say(("run folder %s, logs in %s"):format(run.folder, run.log_folder))
 end
 
