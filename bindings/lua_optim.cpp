@@ -23,8 +23,9 @@ struct AdamwHolder {
 };
 
 int adamw(Call& c) {
-  auto holder = std::make_shared<AdamwHolder>(c.shared<LanguageModel>(1),
-                                              AdamwOptions::from_table(c.table(2)));
+  const auto model = c.shared<LanguageModel>(1);
+  const AdamwOptions defaults = AdamwOptions::from_table(model->optimizer_options());
+  auto holder = std::make_shared<AdamwHolder>(model, AdamwOptions::from_table(c.table(2), defaults));
   return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
 }
 
@@ -76,12 +77,12 @@ Module optim_module() {
                      none,
                      all,
                      "",
-                     {{"betas", "list?", "{ beta1, beta2 }", "{ 0.9, 0.95 }"},
-                      {"eps", "number?", "", "1e-8", 0},
+                     {{"betas", "list?", "{ beta1, beta2 }", "the model's"},
+                      {"eps", "number?", "", "the model's", 0},
                       {"weight_decay", "number?", "of matrices", "0.1", 0},
                       {"groups", "table?",
                        "matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = }",
-                       "gate = { lr_scale = 20 }"}}}},
+                       "the model's"}}}},
                .returns = {{"", "Optimizer", ""}},
                .call = adamw,
                .errors = "on an unknown group or key, naming the nearest"},

@@ -15,7 +15,7 @@ local schedule = require "lib.schedule"
 
 local options = {
   preset = { "tiny", "model size", choices = { "tiny", "small", "base", "1b" } },
-  model = { "rmkv", "architecture" },
+  model = { "rmkv", "architecture: rmkv, rwkv4, rwkv5, rwkv6, rwkv7 or microrwkv" },
   set_model = { {}, "KEY=VALUE of the model's configuration, for example cell=lstm", repeated = true },
   store = { true, "an associative store beside the memory slots" },
   data = { { "storyworld" }, "NAME or PATH*WEIGHT: built-in source, file, folder, .jsonl, .lua", repeated = true },
@@ -65,10 +65,7 @@ local function main(opt, live)
   local run = require("lib.run").open(opt, "pretrain")
   local data = setup.data(run)
   local model = setup.model(run, data.tokenizer)
-  local adamw = rmkv.optim.adamw(model, {
-    weight_decay = opt.weight_decay,
-    groups = { gate = { lr_scale = 20 } },
-  })
+  local adamw = rmkv.optim.adamw(model, { weight_decay = opt.weight_decay })
   local trainer = rmkv.train.trainer(model, adamw, { seed = opt.seed })
   setup.begin(run, model, data)
   run:track { model = model, optimizer = adamw, trainer = trainer, stream = data.train }
