@@ -32,7 +32,8 @@ class BlockSource : public DocumentSource {
   virtual uint64_t block_count() const = 0;
   // Bytes of text in a block, about; decides how many are mixed with each other.
   virtual uint64_t block_text_bytes() const = 0;
-  uint64_t rows(uint64_t block) const { return this->block(block)->rows(); }
+  // Reads the block unless the file says it elsewhere.
+  virtual uint64_t rows(uint64_t block) const { return this->block(block)->rows(); }
 
   // Counted when the source is small (see count_small); kUncounted otherwise.
   uint64_t document_count() const override { return count_; }

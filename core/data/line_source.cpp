@@ -106,11 +106,7 @@ void LineSource::prepare_table(File& file) {
   if (bytes.size_bytes() == 0) return;
   std::string where = bytes.path();
   if (options_.header.empty()) {
-    CutText first = cut_lines(bytes, 0, 1, quotes, false);
-    if (first.rows.empty()) {
-      // A byte order mark or a blank line at the very start.
-      first = cut_lines(bytes, 0, std::min(bytes.size_bytes(), kBlockBytes), quotes, false);
-    }
+    CutText first = cut_lines(bytes, 0, std::min(bytes.size_bytes(), kBlockBytes), quotes, false);
     if (first.rows.empty()) fail(where, "no first line", "the names of the columns");
     RowSpan row = first.rows[0];
     auto why = CsvRow::split(std::string_view(first.text).substr(row.begin, row.length), divider,

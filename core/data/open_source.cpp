@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
+#include "core/data/parquet_source.h"
 #include "core/data/text_source.h"
 #include "core/data/token_source.h"
 
@@ -91,6 +92,12 @@ SourcePtr make_source(Kind kind, const std::string& name, const std::vector<std:
     lines.format = LineFormat::kParagraphs;
     lines.row.special_tokens = options.special_tokens;
     return std::make_shared<LineSource>(name, std::move(files), lines);
+  }
+  if (kind == Kind::kParquet) {
+    RowOptions options;
+    options.read(reader);
+    reader.finish();
+    return std::make_shared<ParquetSource>(name, std::move(files), std::move(options));
   }
   LineOptions options;
   options.row.read(reader);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kFrameBytes = uint64_t{4} << 20;
 // Longer frames are written anew: a chunk is held in memory.
-constexpr uint64_t kLargestFrame = uint64_t{64} << 20;
+constexpr uint64_t kLargestFrame = uint64_t{8} << 20;
 // Fast; the copy lives in a cache.
 constexpr int kCopyLevel = 1;
 

@@ -1,0 +1,27 @@
+# librmkv_parquet.so: parquet through Arrow, opened when parquet is first read, so that the program starts without
+# Arrow.  Headers and libraries come from the PyPI wheel `pyarrow` that scripts/setup unpacks; without it this library
+# is not built, and reading parquet says so.
+set(RMKV_ARROW "" CACHE PATH "folder of pyarrow (holds include/, libarrow.so.*, libparquet.so.*); found under .deps/")
+if(NOT RMKV_ARROW)
+  file(GLOB candidates ${CMAKE_SOURCE_DIR}/.deps/pyarrow-*/pyarrow)
+  if(candidates)
+    list(GET candidates 0 RMKV_ARROW)
+  endif()
+endif()
+file(GLOB RMKV_ARROW_LIBRARIES ${RMKV_ARROW}/libarrow.so.* ${RMKV_ARROW}/libparquet.so.*)
+list(LENGTH RMKV_ARROW_LIBRARIES arrow_libraries)
+if(arrow_libraries EQUAL 2 AND EXISTS ${RMKV_ARROW}/include/parquet/arrow/reader.h)
+  file(GLOB parquet_sources CONFIGURE_DEPENDS core/data/parquet/*.cpp)
+  add_library(rmkv_parquet MODULE ${parquet_sources})
+  target_include_directories(rmkv_parquet PRIVATE ${CMAKE_SOURCE_DIR})
+  target_include_directories(rmkv_parquet SYSTEM PRIVATE ${RMKV_ARROW}/include)
+  target_compile_options(rmkv_parquet PRIVATE -Wall -Wextra -fPIC -fvisibility=hidden $<$<BOOL:${RMKV_WERROR}>:-Werror>)
+  target_link_libraries(rmkv_parquet PRIVATE ${RMKV_ARROW_LIBRARIES})
+  set_target_properties(rmkv_parquet PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/rmkv
+                        INSTALL_RPATH "${RMKV_ARROW};$ORIGIN")
+  add_dependencies(rmkv rmkv_parquet)
+  install(TARGETS rmkv_parquet LIBRARY DESTINATION lib/rmkv)
+  install(FILES ${RMKV_ARROW_LIBRARIES} DESTINATION lib/rmkv)
+else()
+  message(STATUS "parquet: not built (no pyarrow under .deps/; run scripts/setup)")
+endif()
