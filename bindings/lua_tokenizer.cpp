@@ -1,5 +1,6 @@
 // Module rmkv.tokenizer: text to token ids and back, training a vocabulary.
 #include <algorithm>
+#include <chrono>
 
 #include "bindings/modules.h"
 #include "bindings/objects.h"
@@ -11,6 +12,8 @@
 #include "core/data/document_order.h"
 #include "core/tensor/torch.h"
 #include "tokenizer/bpe_trainer.h"
+#include "tokenizer/id_format.h"
+#include "tokenizer/json_lines.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace rmkv::lua {
@@ -81,18 +84,68 @@ int characters(Call& c) {
   return c.push_object(make_character_tokenizer(c.text(1)));
 }
 
+EncodeOptions encode_options(const Call& c, int index) {
+  Table table = c.table(index);
+  OptionReader reader(table, "tokenizer:encode");
+  EncodeOptions options;
+  int64_t seed = 0;
+  reader.read("special", options.parse_special);
+  reader.read("template", options.add_template);
+  reader.read("fit", options.fit);
+  reader.read("dropout", options.dropout, 0.0, 1.0);
+  reader.read("seed", seed, 0);
+  reader.finish();
+  options.seed = static_cast<uint64_t>(seed);
+  return options;
+}
+
+std::vector<int32_t> encoded(const Call& c, int options) {
+  const std::string_view text = c.text(2);
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 4 + 16);
+  tokenizer(c).encode_to(text, encode_options(c, options), ids);
+  return ids;
+}
+
 int encode(Call& c) {
-  std::vector<int32_t> ids = tokenizer(c).encode(c.text(2), flag(c, 3, "special", true));
+  std::vector<int32_t> ids = encoded(c, 3);
   return c.push(std::vector<int64_t>(ids.begin(), ids.end()));
 }
 
 int encode_tensor(Call& c) {
-  std::vector<int32_t> ids = tokenizer(c).encode(c.text(2), flag(c, 3, "special", true));
-  return push_tensor(c, at::tensor(ids, at::kInt).to(at::kLong));
+  std::vector<int32_t> ids = encoded(c, 3);
+  Tensor tensor = at::empty({static_cast<int64_t>(ids.size())}, at::kLong);
+  std::copy(ids.begin(), ids.end(), tensor.data_ptr<int64_t>());
+  return push_tensor(c, tensor);
+}
+
+int encode_bytes(Call& c) {
+  const IdFormat format = parse_id_format(c.string(3));
+  const auto started = std::chrono::steady_clock::now();
+  const std::vector<int32_t> ids = encoded(c, 4);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
+  c.push(write_ids(ids, format));
+  c.push(static_cast<int64_t>(ids.size()));
+  return c.push(seconds.count()) + 2;
+}
+
+int encode_lines(Call& c) {
+  return c.push(encode_json_lines(tokenizer(c), c.text(2), encode_options(c, 4),
+                                  static_cast<uint64_t>(c.integer(3))));
 }
 
 int decode(Call& c) {
   return c.push(tokenizer(c).decode(ids_arg(c, 2), flag(c, 3, "skip_special", false)));
+}
+
+int decode_bytes(Call& c) {
+  const std::vector<int32_t> ids = read_ids(c.text(2), parse_id_format(c.string(3)), "ids");
+  return c.push(tokenizer(c).decode(ids, flag(c, 4, "skip_special", false)));
+}
+
+int decode_lines(Call& c) {
+  return c.push(decode_json_lines(tokenizer(c), c.text(2), flag(c, 4, "skip_special", false),
+                                  static_cast<uint64_t>(c.integer(3))));
 }
 
 int special(Call& c) {
@@ -179,12 +232,13 @@ int trainer_add_source(Call& c) {
   auto& trainer = c.object<BpeTrainer>(1);
   const auto& source = c.object<const DocumentSource>(2);
   auto limit = static_cast<uint64_t>(c.number(3, 1e18));
-  uint64_t added = 0, ordinal = 0;
+  const auto most = static_cast<uint64_t>(c.number(4, 1e18));
+  uint64_t added = 0, ordinal = 0, taken = 0;
   bool endless = source.document_count() == DocumentSource::kUnlimited;
-  if (endless && limit > (uint64_t{1} << 40))
+  if (endless && std::min(limit, most) > (uint64_t{1} << 40))
     fail("limit_bytes", "nothing", "a limit: the source has no end");
   DocumentOrder order(c.shared<const DocumentSource>(2), "tokenizer", {});
-  while (added < limit) {
+  for (; added < limit && taken < most; ++taken) {
     check_cancelled("tokenizer training");
     OrderedDocument next = *order.next(ordinal);
     if (!endless && order.epoch(next.ordinal) > 0) break;
@@ -223,19 +277,31 @@ Module tokenizer_module() {
       -HUGE_VAL,
       HUGE_VAL,
       "",
-      {{"special", "boolean?", "special tokens written in the text become their ids", "true"}}};
+      {{"special", "boolean?", "special tokens written in the text become their ids", "true"},
+       {"template", "boolean?", "with what the file puts before and behind a text", "false"},
+       {"fit", "boolean?", "with the truncation and padding of the file", "false"},
+       {"dropout", "number?", "BPE merges passed over with this probability", "as the file says", 0,
+        1},
+       {"seed", "integer?", "for dropout", "0", 0}}};
   const Field skip_option{
       "options", "options?",
       "",        "",
       -HUGE_VAL, HUGE_VAL,
       "",        {{"skip_special", "boolean?", "leave special tokens out", "false"}}};
+  const Field format{
+      "format", "string",  "",
+      "",       -HUGE_VAL, HUGE_VAL,
+      "",       {},        {"text", "json", "u16", "uint16", "u32", "uint32", "npy"}};
+  const Field line{"first_line", "integer", "number of the first line in messages", "", 1};
   return {
       .name = "rmkv.tokenizer",
       .doc = "text to token ids and back, training a vocabulary",
       .functions =
           {
               {.name = "rmkv.tokenizer.load",
-               .doc = "Reads a tokenizer.json.",
+               .doc = "Reads a tokenizer.json, a tiktoken rank file, a World vocabulary, or a "
+                      "folder with "
+                      "one of them or vocab.json and merges.txt.",
                .args = {path},
                .returns = {result},
                .call = load,
@@ -289,7 +355,7 @@ Module tokenizer_module() {
                            HUGE_VAL,
                            "",
                            {},
-                           {"gpt2", "llama3", "qwen2"}},
+                           {"gpt2", "llama3", "qwen2", "o200k"}},
                           {"threads", "integer?", "for counting", "1", 1, 256},
                           {"special_tokens", "list?", "the first ids, in this order",
                            "<think> </think> <start> <end> <pad> <unk>"}}}},
@@ -304,7 +370,8 @@ Module tokenizer_module() {
                .doc = "Counts documents spread over a source; bad ones are passed over.",
                .args = {{"source", "Source", ""},
                         {"limit_bytes", "number?", "stop after about so much", "all", 0, HUGE_VAL,
-                         "bytes"}},
+                         "bytes"},
+                        {"limit_documents", "number?", "stop after so many", "all", 0}},
                .returns = {{"", "integer", "bytes added"}},
                .call = trainer_add_source,
                .errors = "when an endless source is given without limit"},
@@ -333,6 +400,29 @@ Module tokenizer_module() {
                .args = {{"text", "string", "any bytes"}, special_option},
                .returns = {{"", "Tensor", "int64 [n]"}},
                .call = encode_tensor},
+              {.name = "Tokenizer:encode_bytes",
+               .doc = "Turns text into ids written as bytes, for pipes and files.",
+               .args = {{"text", "string", "any bytes"}, format, special_option},
+               .returns = {{"", "string", ""}, {"", "integer", "ids"}, {"", "number", "seconds"}},
+               .call = encode_bytes},
+              {.name = "Tokenizer:encode_lines",
+               .doc = "Turns lines of JSON strings into lines of arrays of ids.",
+               .args = {{"lines", "string", "whole lines"}, line, special_option},
+               .returns = {{"", "string", ""}},
+               .call = encode_lines,
+               .errors = "on a line that is no JSON string"},
+              {.name = "Tokenizer:decode_bytes",
+               .doc = "Turns ids written as bytes into text.",
+               .args = {{"bytes", "string", ""}, format, skip_option},
+               .returns = {{"", "string", ""}},
+               .call = decode_bytes,
+               .errors = "on what is no id of the vocabulary"},
+              {.name = "Tokenizer:decode_lines",
+               .doc = "Turns lines of arrays of ids into lines of JSON strings.",
+               .args = {{"lines", "string", "whole lines"}, line, skip_option},
+               .returns = {{"", "string", ""}},
+               .call = decode_lines,
+               .errors = "as decode_bytes"},
               {.name = "Tokenizer:decode",
                .doc = "Turns ids into text.",
                .args = {{"ids", "shape|Tensor", ""}, skip_option},
@@ -371,7 +461,9 @@ Module tokenizer_module() {
                .returns = {{"", "integer", ""}},
                .call = vocab_size},
               {.name = "Tokenizer:kind",
-               .doc = "Returns \"bpe\", \"bytes\" or \"characters\".",
+               .doc = "Returns \"bpe\", \"bytes\", \"unigram\", \"wordpiece\", \"words\", "
+                      "\"characters\" "
+                      "or \"world\".",
                .args = {},
                .returns = {{"", "string", ""}},
                .call = kind},

@@ -14,7 +14,7 @@ unsigned char byte_at(std::string_view text, size_t i) {
   return static_cast<unsigned char>(text[i]);
 }
 
-uint8_t classes_at(const char* p, const char* end) {
+uint16_t classes_at(const char* p, const char* end) {
   return UnicodeClasses::instance().of(decode_utf8(p, end).code_point);
 }
 

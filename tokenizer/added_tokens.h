@@ -56,8 +56,12 @@ class AddedTokens {
   // The tokens must outlive it.
   explicit AddedTokens(const std::vector<AddedToken>& tokens);
 
-  // Replaces `pieces` by those of `text`.
+  // Replaces `pieces` by those of `text`, which needs no normalisation.
   void cut(std::string_view text, bool parse_special, std::vector<TextPiece>& pieces) const;
+
+  // Those found in the text as it comes, and those found in what lies between, once normalised.
+  const AddedTokenFinder& raw() const { return raw_; }
+  const AddedTokenFinder& normalized() const { return normalized_; }
 
  private:
   AddedTokenFinder raw_, normalized_;

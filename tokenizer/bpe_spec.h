@@ -1,5 +1,4 @@
-// What a byte-level BPE tokenizer is made of, as plain data: what a file or a trainer gives to
-// BpeTokenizer.
+// What a BPE model is made of, as plain data: what a file or a trainer gives to BpeModel.
 #pragma once
 
 #include <cstdint>
@@ -7,29 +6,28 @@
 #include <utility>
 #include <vector>
 
-#include "tokenizer/added_tokens.h"
-
 namespace rmkv {
 
 struct BpeSpec {
-  // The model's vocabulary: spelling (byte_level.h) by id; an empty string is an unused id.
-  std::vector<std::string> spellings;
-  // Left and right id in order of rank; the spelling of the two together is in the vocabulary.
+  // The vocabulary by id; an empty string is an unused id.
+  std::vector<std::string> entries;
+  // Whether the entries are spellings of bytes (byte_level.h); otherwise they are text.
+  bool byte_level = true;
+  // Left and right id in order of rank; the entry of the two together is in the vocabulary.
   std::vector<std::pair<int32_t, int32_t>> merges;
-  // In order of definition; their ids may or may not be in the vocabulary too.
-  std::vector<AddedToken> added_tokens;
-  // Each cuts the pieces of the one before into matches and what lies between; none: one word.
-  std::vector<std::string> split_regexes;
-  // The byte-level step comes after those: it may put a blank before a piece that begins with none,
-  // and split by the GPT-2 pattern.
-  bool add_prefix_space = false;
-  bool byte_level_regex = false;
+  // Instead of merges, as in tiktoken: any two tokens whose bytes together are a token merge, the
+  // one of smallest id first.
+  bool merge_by_id = false;
   // A word that is in the vocabulary is that token, whatever the merges say.
   bool ignore_merges = false;
-  // For bytes that the vocabulary lacks: an id, or -1 to drop them; fused: one token for a run of
-  // them.
+  // Characters that the vocabulary lacks are written as the entries <0x00> ... <0xFF>.
+  bool byte_fallback = false;
+  // For what the vocabulary lacks otherwise: an id, or -1 to drop it; fused: one token for a run.
   int32_t unknown_id = -1;
   bool fuse_unknown = false;
+  // Written before every character of a word but the first, and behind its last one.
+  std::string continuing_prefix, end_of_word_suffix;
+  double dropout = 0;  // a merge is passed over with this probability (word_model.h)
 };
 
 }  // namespace rmkv

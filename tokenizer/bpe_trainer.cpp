@@ -8,9 +8,10 @@
 
 #include "core/base/cancel.h"
 #include "core/base/error.h"
-#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/bpe_model.h"
 #include "tokenizer/merge_finder.h"
 #include "tokenizer/merge_table.h"
+#include "tokenizer/pipeline_tokenizer.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/word_counter.h"
 
@@ -117,20 +118,20 @@ TokenizerPtr BpeTrainer::train() {
     MergeFinder finder(state.options, state.counters[0].sorted());
     finder.run();
     spec.merges = finder.merges();
-    spec.spellings = finder.take_spellings();
+    spec.entries = finder.take_spellings();
   }
-  for (size_t i = 0; i < state.options.special_tokens.size(); ++i) {
-    const std::string& content = state.options.special_tokens[i];
-    const auto place = std::find(spec.spellings.begin(), spec.spellings.end(), content);
-    spec.added_tokens.push_back(
-        {.id = static_cast<int32_t>(place - spec.spellings.begin()), .content = content});
+  const bool is_gpt2 = state.options.pattern == SplitPattern::kGpt2;
+  PipelineSpec pipeline = PipelineSpec::byte_level(
+      is_gpt2 ? std::string_view() : split_pattern_regex(state.options.pattern));
+  for (const std::string& content : state.options.special_tokens) {
+    const auto place = std::find(spec.entries.begin(), spec.entries.end(), content);
+    pipeline.added_tokens.push_back(
+        {.id = static_cast<int32_t>(place - spec.entries.begin()), .content = content});
   }
-  if (state.options.pattern == SplitPattern::kGpt2) {
-    spec.byte_level_regex = true;
-  } else {
-    spec.split_regexes.emplace_back(split_pattern_regex(state.options.pattern));
-  }
-  return std::make_shared<BpeTokenizer>(std::move(spec), "tokenizer.train");
+  const std::string where = "tokenizer.train";
+  return std::make_shared<PipelineTokenizer>(
+      std::move(pipeline), [&](bool) { return std::make_unique<BpeModel>(std::move(spec), where); },
+      where);
 }
 
 }  // namespace rmkv

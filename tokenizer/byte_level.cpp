@@ -56,17 +56,22 @@ std::string spell_bytes(std::string_view bytes) {
   return spelling;
 }
 
-std::optional<std::string> unspell_bytes(std::string_view spelling) {
+bool append_unspelled(std::string_view spelling, std::string& out) {
   static const std::array<int16_t, kSpellingEnd> bytes_of = make_bytes_of_code_points();
-  std::string bytes;
-  bytes.reserve(spelling.size());
   const char* const end = spelling.data() + spelling.size();
   for (const char* p = spelling.data(); p < end;) {
     const Utf8Char c = decode_utf8(p, end);
-    if (c.code_point >= kSpellingEnd || bytes_of[c.code_point] < 0) return std::nullopt;
-    bytes += static_cast<char>(bytes_of[c.code_point]);
+    if (c.code_point >= kSpellingEnd || bytes_of[c.code_point] < 0) return false;
+    out += static_cast<char>(bytes_of[c.code_point]);
     p += c.size_bytes;
   }
+  return true;
+}
+
+std::optional<std::string> unspell_bytes(std::string_view spelling) {
+  std::string bytes;
+  bytes.reserve(spelling.size());
+  if (!append_unspelled(spelling, bytes)) return std::nullopt;
   return bytes;
 }
 

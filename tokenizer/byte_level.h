@@ -26,4 +26,7 @@ std::string spell_bytes(std::string_view bytes);
 // The bytes behind a spelling; nothing when it holds a character that spells no byte.
 std::optional<std::string> unspell_bytes(std::string_view spelling);
 
+// The same appended to `out`; false, with something appended or not, when it is no spelling.
+bool append_unspelled(std::string_view spelling, std::string& out);
+
 }  // namespace rmkv

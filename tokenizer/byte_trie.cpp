@@ -24,30 +24,30 @@ uint32_t byte_at(std::string_view key, size_t i) {
 // Finds places for sets of children.
 class Places {
  public:
-  // The smallest base >= 1, used by no other node, at which all `bytes` (ascending) fall on free
-  // slots; takes them.
+  // A base >= 1, used by no other node, at which all `bytes` (ascending) fall on free slots; takes
+  // them.
   size_t take(const std::vector<uint32_t>& bytes) {
-    size_t tries = 0;
     for (size_t slot = std::max<size_t>(first_free_, bytes[0] + 1);; ++slot) {
       grow(slot + 512);
-      if (used_[slot]) continue;
+      if (used_[slot] != 0) continue;
       const size_t base = slot - bytes[0];
-      // A crowded beginning is given up after some tries, or sparse sets would make this quadratic.
-      if (++tries == kMaxTries) first_free_ = slot;
-      if (base_used_[base]) continue;
-      if (!std::all_of(bytes.begin(), bytes.end(), [&](uint32_t b) { return !used_[base + b]; })) {
+      if (base_used_[base] != 0) continue;
+      if (std::any_of(bytes.begin(), bytes.end(), [&](uint32_t b) { return used_[base + b]; })) {
         continue;
       }
-      base_used_[base] = true;
-      for (const uint32_t b : bytes) used_[base + b] = true;
-      while (used_[first_free_]) ++first_free_;
+      base_used_[base] = 1;
+      for (const uint32_t b : bytes) used_[base + b] = 1;
+      end_ = std::max(end_, base + bytes.back() + 1);
+      // Only the last slots are searched, or crowded ones before them would make this quadratic.
+      if (end_ > kWindow) first_free_ = std::max(first_free_, end_ - kWindow);
+      while (used_[first_free_] != 0) ++first_free_;
       return base;
     }
   }
-  size_t size() const { return used_.size(); }
+  size_t size() const { return end_ + 256; }  // so that any byte may be added to any base
 
  private:
-  static constexpr size_t kMaxTries = 256;
+  static constexpr size_t kWindow = 2048;
 
   void grow(size_t size) {
     if (size <= used_.size()) return;
@@ -55,8 +55,8 @@ class Places {
     base_used_.resize(size * 2);
   }
 
-  std::vector<bool> used_, base_used_;
-  size_t first_free_ = 1;
+  std::vector<uint8_t> used_, base_used_;
+  size_t first_free_ = 1, end_ = 0;
 };
 
 }  // namespace

@@ -44,6 +44,27 @@ class ByteTrie {
     return {static_cast<int32_t>(best) - 1, size};
   }
 
+  // Calls visit(value, size_bytes) for every key that [p, end), which is not empty, begins with,
+  // shortest first.
+  template <typename Visit>
+  void for_each_prefix(const char* p, const char* end, Visit visit) const {
+    const auto byte = [](char c) { return static_cast<uint32_t>(static_cast<unsigned char>(c)); };
+    const uint64_t single = singles_[byte(*p)];
+    if (single != 0) visit(static_cast<int32_t>(single >> 32) - 1, 1u);
+    if (end - p < 2) return;
+    const uint64_t start = starts_[byte(p[0]) << 8 | byte(p[1])];
+    if ((start >> kBaseBits & 3) == 2) visit(static_cast<int32_t>(start >> 32) - 1, 2u);
+    uint32_t base = static_cast<uint32_t>(start) & kBaseMask;
+    for (const char* q = p + 2; base != 0 && q < end; ++q) {
+      const uint64_t slot = slots_[base + byte(*q)];
+      if ((slot >> kBaseBits & 0x1FF) != (byte(*q) | 0x100)) break;
+      if (slot >> 32 != 0) {
+        visit(static_cast<int32_t>(slot >> 32) - 1, static_cast<uint32_t>(q + 1 - p));
+      }
+      base = static_cast<uint32_t>(slot) & kBaseMask;
+    }
+  }
+
  private:
   // A slot: value + 1 (32 bits; 0 for none), in use (1 bit), its byte (8), base of its children
   // (23; 0 for none).  No two nodes have the same base, so a child is known by its byte alone.

@@ -4,8 +4,9 @@
 #include <set>
 
 #include "core/base/error.h"
-#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/bpe_model.h"
 #include "tokenizer/byte_level.h"
+#include "tokenizer/pipeline_tokenizer.h"
 #include "tokenizer/unicode.h"
 
 namespace rmkv {
@@ -110,16 +111,20 @@ TokenizerPtr make_character_tokenizer(std::string_view text) {
 
 TokenizerPtr make_byte_tokenizer() {
   BpeSpec spec;
+  PipelineSpec pipeline = PipelineSpec::byte_level("");
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    spec.spellings.push_back(spell_bytes({&c, 1}));
+    spec.entries.push_back(spell_bytes({&c, 1}));
   }
   for (const std::string_view name : kSpecialTokens) {
-    spec.added_tokens.push_back(
-        {.id = static_cast<int32_t>(spec.spellings.size()), .content = std::string(name)});
-    spec.spellings.emplace_back(name);
+    pipeline.added_tokens.push_back(
+        {.id = static_cast<int32_t>(spec.entries.size()), .content = std::string(name)});
+    spec.entries.emplace_back(name);
   }
-  return std::make_shared<BpeTokenizer>(std::move(spec), "tokenizer.bytes");
+  const std::string where = "tokenizer.bytes";
+  return std::make_shared<PipelineTokenizer>(
+      std::move(pipeline), [&](bool) { return std::make_unique<BpeModel>(std::move(spec), where); },
+      where);
 }
 
 }  // namespace rmkv

@@ -1,7 +1,8 @@
 // GPT-2's own pair of files, as published with the model: vocab.json (spelling -> id) and
 // merges.txt (a line "left right" per merge, after a line "#version").
 #include "core/base/file.h"
-#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/bpe_model.h"
+#include "tokenizer/pipeline_tokenizer.h"
 #include "tokenizer/vocab_reader.h"
 
 namespace rmkv {
@@ -18,13 +19,15 @@ TokenizerPtr load_gpt2(const std::string& vocab_path, const std::string& merges_
   const std::string merges = read_file(merges_path, kMaxFileBytes);
   const JsonText json(vocab, vocab_path);
   BpeSpec spec;
-  spec.byte_level_regex = true;
-  const IdsOfStrings id_of = read_vocab(json.root(), spec.spellings);
+  PipelineSpec pipeline = PipelineSpec::byte_level("");
+  const IdsOfStrings id_of = read_vocab(json.root(), spec.entries);
   read_merge_lines(merges, merges_path, id_of, spec);
   if (const auto found = id_of.find(kEndOfText); found != id_of.end()) {
-    spec.added_tokens.push_back({.id = found->second, .content = std::string(kEndOfText)});
+    pipeline.added_tokens.push_back({.id = found->second, .content = std::string(kEndOfText)});
   }
-  return std::make_shared<BpeTokenizer>(std::move(spec), vocab_path);
+  return std::make_shared<PipelineTokenizer>(
+      std::move(pipeline),
+      [&](bool) { return std::make_unique<BpeModel>(std::move(spec), vocab_path); }, vocab_path);
 }
 
 }  // namespace rmkv

@@ -58,6 +58,29 @@ int32_t JsonNode::as_id() const {
   return static_cast<int32_t>(id);
 }
 
+int64_t JsonNode::as_integer(int64_t low, int64_t high) const {
+  int64_t number = 0;
+  if (value.get(number) != simdjson::SUCCESS || number < low || number > high) {
+    fail(where, value.is_number() ? simdjson::minify(value) : std::string(type_name()),
+         "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  }
+  return number;
+}
+
+double JsonNode::as_number() const {
+  double number = 0;
+  if (value.get(number) != simdjson::SUCCESS) fail_type("a number");
+  return number;
+}
+
+std::vector<JsonNode> JsonNode::elements() const {
+  std::vector<JsonNode> nodes;
+  for (const simdjson::dom::element element : as_array()) {
+    nodes.push_back({element, where + "[" + std::to_string(nodes.size()) + "]"});
+  }
+  return nodes;
+}
+
 std::optional<JsonNode> JsonNode::find(const char* key) const {
   simdjson::dom::element member;
   if (as_object().at_key(key).get(member) != simdjson::SUCCESS) return std::nullopt;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rmkv {
 
@@ -29,6 +30,11 @@ struct JsonNode {
   int32_t as_id() const;
 
   std::optional<JsonNode> find(const char* key) const;
+  // The elements of an array, each with its place.
+  std::vector<JsonNode> elements() const;
+  // A whole number from `low` to `high`.
+  int64_t as_integer(int64_t low, int64_t high) const;
+  double as_number() const;
   // Throws when the member is missing.
   JsonNode get(const char* key) const;
   // A boolean member; `otherwise` when it is missing or null.

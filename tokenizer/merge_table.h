@@ -20,9 +20,10 @@ class MergeTable {
     int32_t left, right, result;
   };
 
-  // The rank of a merge is its place in the list; of two merges of one pair the later counts.
-  // Ids lie in [0, kMaxId], and there are at most kMaxMerges merges.
-  explicit MergeTable(std::vector<Merge> merges);
+  // The rank of a merge is its place in the list, or what `ranks` says (then merges of one rank
+  // have one result); of two merges of one pair the later counts. Ids lie in [0, kMaxId], ranks
+  // under kMaxMerges, and there are at most kMaxMerges merges.
+  explicit MergeTable(std::vector<Merge> merges, const std::vector<uint32_t>& ranks = {});
 
   // The rank of the pair, or kNoRank.  Ids lie in [0, kMaxId].
   uint32_t rank(int32_t left, int32_t right) const {
@@ -34,7 +35,7 @@ class MergeTable {
     }
   }
 
-  int32_t result(uint32_t rank) const { return merges_[rank].result; }
+  int32_t result(uint32_t rank) const { return results_[rank]; }
   const std::vector<Merge>& merges() const { return merges_; }
 
  private:
@@ -50,6 +51,7 @@ class MergeTable {
   uint64_t slot_of(uint64_t key) const { return (key * 0x9E3779B97F4A7C15u) >> slot_shift_; }
 
   std::vector<Merge> merges_;
+  std::vector<int32_t> results_;  // by rank
   std::vector<uint64_t> slots_;
   uint64_t slot_mask_;
   int slot_shift_;

@@ -206,6 +206,8 @@ SplitterPtr make_splitter(SplitPattern pattern) {
       return std::make_unique<MachineSplitter<next_gpt2, block_starts_gpt2>>();
     case SplitPattern::kLlama3:
       return std::make_unique<MachineSplitter<next_gpt4<3>, block_starts_llama3>>();
+    case SplitPattern::kO200k:
+      return make_regex_splitter(split_pattern_regex(pattern), "tokenizer.split");
     case SplitPattern::kQwen2:
       break;
   }

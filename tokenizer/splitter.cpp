@@ -1,6 +1,7 @@
 // The known split patterns: their names and regular expressions.
 #include "tokenizer/splitter.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base/error.h"
@@ -24,6 +25,9 @@ constexpr KnownPattern kKnownPatterns[] = {
     // the tokenizer.json of Qwen2
     {SplitPattern::kQwen2, "qwen2",
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    // openai/tiktoken, o200k_base
+    {SplitPattern::kO200k, "o200k",
+     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
 
 const KnownPattern& known(SplitPattern pattern) {
@@ -47,6 +51,11 @@ std::string_view split_pattern_name(SplitPattern pattern) {
 }
 std::string_view split_pattern_regex(SplitPattern pattern) {
   return known(pattern).regex;
+}
+
+bool is_known_split_regex(std::string_view regex) {
+  return std::any_of(std::begin(kKnownPatterns), std::end(kKnownPatterns),
+                     [&](const KnownPattern& entry) { return entry.regex == regex; });
 }
 
 SplitterPtr make_splitter_of_regex(std::string_view regex, const std::string& where) {

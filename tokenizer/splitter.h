@@ -13,13 +13,16 @@
 
 namespace rmkv {
 
+class Matcher;
+
 enum class SplitPattern {
   kGpt2,    // GPT-2, r50k
   kLlama3,  // GPT-4's cl100k and Llama-3: numbers of up to three digits
   kQwen2,   // the same with single digits
+  kO200k,   // GPT-4o: words begin at capital letters and carry their contractions
 };
 
-// "gpt2", "llama3" (also "cl100k", "gpt4"), "qwen2".  Throws on another name.
+// "gpt2", "llama3" (also "cl100k", "gpt4"), "qwen2", "o200k".  Throws on another name.
 SplitPattern parse_split_pattern(std::string_view name);
 std::string_view split_pattern_name(SplitPattern pattern);
 // The regular expression as it is written in tokenizer.json files.
@@ -41,13 +44,17 @@ using SplitterPtr = std::unique_ptr<const Splitter>;
 
 SplitterPtr make_splitter(SplitPattern pattern);
 
+// Whether `regex` is one of the known patterns, letter for letter, so that a machine serves it.
+bool is_known_split_regex(std::string_view regex);
+
 // The machine where `regex` is one of the known patterns, letter for letter, otherwise
 // make_regex_splitter.
 SplitterPtr make_splitter_of_regex(std::string_view regex, const std::string& where);
 
-// Every match of `regex` is a word, and so is every stretch between two matches.  Classes such as
-// \p{L} follow the Unicode version of the PCRE2 library.  Throws when the expression does not
-// compile; `where` opens the message.
+// Every match of `regex` is a word, and so is every stretch between two matches.  Throws when the
+// expression does not compile; `where` opens the message.
 SplitterPtr make_regex_splitter(std::string_view regex, const std::string& where);
+// The same for any matcher.
+SplitterPtr make_matcher_splitter(std::unique_ptr<const Matcher> matcher);
 
 }  // namespace rmkv

@@ -26,7 +26,10 @@ class StreamDecoder {
  private:
   TokenizerPtr tokenizer_;
   bool skip_special_;
-  std::string held_;  // at most 3 bytes: the beginning of a character
+  TextTrim trim_;
+  bool is_first_ = true;  // no token has been shown yet
+  int64_t cut_ = 0;       // how often trim_.content was cut off the beginning; -1: no more
+  std::string held_;      // the beginning of a character, or what may have to be cut off the end
 };
 
 }  // namespace rmkv

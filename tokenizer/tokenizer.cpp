@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "tokenizer/tokenizer_json.h"
 #include "tokenizer/world_tokenizer.h"
 
 namespace rmkv {
@@ -30,6 +31,22 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
   return text;
 }
 
+std::string TextTrim::apply(std::string text) const {
+  if (content.empty()) return text;
+  size_t first = 0, last = text.size();
+  const auto stands_at = [&](size_t at) { return text.compare(at, content.size(), content) == 0; };
+  for (int64_t i = 0; i < start && last - first >= content.size() && stands_at(first); ++i) {
+    first += content.size();
+  }
+  for (int64_t i = 0; i < stop && last - first >= content.size(); ++i) {
+    if (!stands_at(last - content.size())) break;
+    last -= content.size();
+  }
+  text.resize(last);
+  text.erase(0, first);
+  return text;
+}
+
 int32_t Tokenizer::special(std::string_view name) const {
   const std::optional<int32_t> id = token_id(name);
   if (id && is_special(*id)) return *id;
@@ -46,8 +63,20 @@ std::string Tokenizer::fingerprint() const {
 }
 
 TokenizerPtr load_tokenizer(const std::string& path) {
+  if (is_folder(path)) {
+    for (const char* name : {"/tokenizer.json", "/tokenizer.model"}) {
+      if (path_exists(path + name)) return load_tokenizer(path + name);
+    }
+    return load_gpt2(path + "/vocab.json", path + "/merges.txt");
+  }
   const std::string text = read_file(path, kMaxFileBytes);
   if (looks_like_world(text)) return parse_world(text, path);
+  if (looks_like_tiktoken(text)) return parse_tiktoken(text, path);
+  constexpr std::string_view kVocab = "vocab.json";
+  if (path.ends_with(kVocab)) {
+    const std::string merges = path.substr(0, path.size() - kVocab.size()) + "merges.txt";
+    if (path_exists(merges)) return load_gpt2(path, merges);
+  }
   return parse_tokenizer_json(text, path);
 }
 

@@ -1,5 +1,5 @@
-// A tokenizer: bytes to token ids and back.  The one interface behind which byte-level BPE, bytes
-// and characters stand; files are read by `load_tokenizer`.
+// A tokenizer: bytes to token ids and back.  The one interface behind which all kinds stand; files
+// are read by `load_tokenizer`.
 //
 // Texts are bytes: nothing requires valid UTF-8.  Without a normaliser and with all 256 byte
 // symbols in the vocabulary, decode(encode(text)) == text for every byte string.  Ids are int32,
@@ -25,6 +25,23 @@ struct EncodeOptions {
   // Special tokens written in the text become their ids; otherwise they are ordinary text.  Turn it
   // off for text of strangers, who could otherwise end a document or open a thought.
   bool parse_special = true;
+  // Adds what the file's template puts before and behind a text, such as a token for its beginning.
+  bool add_template = false;
+  // Obeys the truncation and padding of the file.
+  bool fit = false;
+  // BPE dropout: merges are passed over with this probability, as decided by the seed; negative for
+  // what the file says, which is 0 in most.
+  double dropout = -1;
+  uint64_t seed = 0;
+};
+
+// What decoding cuts off a whole text: up to `start` times `content` at its beginning and up to
+// `stop` times at its end.
+struct TextTrim {
+  std::string content;
+  int64_t start = 0, stop = 0;
+
+  std::string apply(std::string text) const;
 };
 
 // Immutable and thread-safe: any number of threads may encode and decode with one object.
@@ -32,7 +49,7 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // "bpe", "bytes" or "characters".
+  // "bpe", "bytes", "unigram", "wordpiece", "words", "characters" or "world".
   virtual std::string kind() const = 0;
 
   // One more than the largest id: the rows an embedding needs.  Ids inside may be unused.
@@ -45,6 +62,12 @@ class Tokenizer {
   // The bytes that a token stands for; empty for an unused id.  The view lives as long as the
   // tokenizer. Throws when `id` is outside [0, vocab_size).
   virtual std::string_view token_bytes(int32_t id) const = 0;
+
+  // The same for a token that begins a text: some vocabularies leave its blank out.
+  virtual std::string_view first_token_bytes(int32_t id) const { return token_bytes(id); }
+
+  // What decode() cuts off the joined bytes.
+  virtual TextTrim text_trim() const { return {}; }
 
   // The id whose bytes are `bytes` (a special token by its text), if there is one.
   virtual std::optional<int32_t> token_id(std::string_view bytes) const = 0;
@@ -69,11 +92,18 @@ class Tokenizer {
 
 using TokenizerPtr = std::shared_ptr<const Tokenizer>;
 
-// Reads a tokenizer.json.  What is not supported is refused by name; a damaged file is an Error.
+// Reads a tokenizer.json, a tiktoken rank file, an RWKV World vocabulary, or a folder with one of
+// them or with vocab.json and merges.txt; which it is shows in the content.  What is not supported
+// is refused by name; a damaged file is an Error.
 TokenizerPtr load_tokenizer(const std::string& path);
 
 // The same from text; `name` (a file name) opens every message.
 TokenizerPtr parse_tokenizer_json(std::string_view json, const std::string& name);
+
+// A rank file of tiktoken: lines "token-in-base64 rank".  It says neither how text is split nor
+// which tokens are special: published files are known by their number of ranks, others split like
+// cl100k.
+TokenizerPtr parse_tiktoken(std::string_view text, const std::string& name);
 
 // The pair of files that GPT-2 came with: vocab.json and merges.txt.
 TokenizerPtr load_gpt2(const std::string& vocab_path, const std::string& merges_path);

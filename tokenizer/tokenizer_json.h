@@ -1,8 +1,6 @@
-// Hugging Face's tokenizer.json: what is read and written.
-//
-// Read: byte-level BPE (with or without merges) and one-character word vocabularies.  Everything
-// else that the format can say (normalisers, other models, templates) is refused by name.  Source
-// of the format: the library huggingface/tokenizers, version 0.23.
+// Hugging Face's tokenizer.json: what is written.  Its parts are read where they are run
+// (normalizer.h, pre_tokenizer.h, token_decoder.h, post_processor.h); what is not supported is
+// refused by name.  Source of the format: the library huggingface/tokenizers, version 0.23.
 #pragma once
 
 #include <string>
@@ -10,10 +8,24 @@
 #include <vector>
 
 #include "tokenizer/bpe_spec.h"
+#include "tokenizer/pipeline_tokenizer.h"
 
 namespace rmkv {
 
-std::string write_tokenizer_json(const BpeSpec& spec);
+// A JSON string with its quotes; `text` is UTF-8.
+std::string json_quoted(std::string_view text);
+
+// A whole file around the member "model".
+std::string write_file_json(const PipelineSpec& spec, const std::string& model);
+
+// The member "model" for BPE; what merge_by_id says must stand in `merges`.
+std::string write_bpe_json(const BpeSpec& spec);
+
+// A "Split" step whose matches are words.
+std::string write_split_json(std::string_view regex);
+
+// Whether a text looks like a tiktoken rank file, by its first line.
+bool looks_like_tiktoken(std::string_view text);
 
 // A vocabulary of single characters: UTF-8 of one code point by id; special tokens stand in it by
 // their text. In the file it is a WordLevel model behind a split into single characters.

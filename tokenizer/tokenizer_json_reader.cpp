@@ -4,10 +4,12 @@
 #include <unordered_set>
 
 #include "core/base/error.h"
-#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/bpe_model.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/character_tokenizer.h"
 #include "tokenizer/json_node.h"
+#include "tokenizer/pipeline_tokenizer.h"
+#include "tokenizer/plain_models.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/vocab_reader.h"
 #include "tokenizer/world_tokenizer.h"
@@ -20,11 +22,6 @@ using simdjson::dom::element;
 constexpr std::string_view kTopLevelKeys[] = {"version",        "truncation", "padding",
                                               "added_tokens",   "normalizer", "pre_tokenizer",
                                               "post_processor", "decoder",    "model"};
-
-[[noreturn]] void fail_unsupported(const JsonNode& node, std::string_view what) {
-  fail(node.where, what, "a byte-level BPE or character tokenizer",
-       "this program cannot run such a tokenizer yet");
-}
 
 // Hugging Face does not take ids from the file: a token has the id that the vocabulary gives it,
 // another one the next free id.
@@ -63,80 +60,30 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& file, const IdsOfStrin
 }
 
 std::string_view type_of(const JsonNode& node) {
+  if (!node.value.is_object()) return {};
   const auto type = node.find("type");
   return type ? type->as_string() : std::string_view();
 }
 
-std::string regex_quoted(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::string_view("\\^$.|?*+()[]{}-#&~ \t\n").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
+// The member as JSON text; "null" when it is missing.
+std::string text_of(const JsonNode& file, const char* key) {
+  const auto member = file.find(key);
+  return member ? std::string(simdjson::minify(member->value)) : "null";
 }
 
-std::string read_split(const JsonNode& node) {
-  const std::string_view behavior = node.get("behavior").as_string();
-  if (behavior != "Isolated") {
-    fail_unsupported(node, "a split with behavior '" + std::string(behavior) + "'");
-  }
-  const JsonNode pattern = node.get("pattern");
-  if (const auto regex = pattern.find("Regex")) return std::string(regex->as_string());
-  return regex_quoted(pattern.get("String").as_string());
+PipelineSpec read_pipeline(const JsonNode& file, const IdsOfStrings& id_of) {
+  return {.truncation = text_of(file, "truncation"),
+          .padding = text_of(file, "padding"),
+          .normalizer = text_of(file, "normalizer"),
+          .pre_tokenizer = text_of(file, "pre_tokenizer"),
+          .post_processor = text_of(file, "post_processor"),
+          .decoder = text_of(file, "decoder"),
+          .added_tokens = read_added_tokens(file, id_of)};
 }
 
-void read_byte_level(const JsonNode& node, BpeSpec& spec) {
-  spec.add_prefix_space = node.flag("add_prefix_space", true);
-  spec.byte_level_regex = node.flag("use_regex", true);
-}
-
-void read_pre_tokenizer(const JsonNode& node, BpeSpec& spec) {
-  if (node.is_null()) fail_unsupported(node, "null");
-  const std::string_view type = type_of(node);
-  if (type == "ByteLevel") return read_byte_level(node, spec);
-  if (type != "Sequence") {
-    fail_unsupported(node, "a pre-tokenizer of type '" + std::string(type) + "'");
-  }
-  const JsonNode list = node.get("pretokenizers");
-  bool byte_level = false;
-  size_t index = 0;
-  for (const element value : list.as_array()) {
-    const JsonNode step{value, list.where + "[" + std::to_string(index++) + "]"};
-    const std::string_view step_type = type_of(step);
-    if (byte_level) fail_unsupported(step, "a step after the byte-level one");
-    if (step_type == "Split") {
-      spec.split_regexes.push_back(read_split(step));
-    } else if (step_type == "Digits") {
-      spec.split_regexes.push_back(step.flag("individual_digits", false) ? R"(\p{N})"
-                                                                         : R"(\p{N}+)");
-    } else if (step_type == "ByteLevel") {
-      read_byte_level(step, spec);
-      byte_level = true;
-    } else {
-      fail_unsupported(step, "a pre-tokenizer of type '" + std::string(step_type) + "'");
-    }
-  }
-  if (!byte_level) fail_unsupported(list, "a sequence without a byte-level step");
-}
-
-// Only null, or a step of a type that changes no ids and no text.
-void expect_null_or(const JsonNode& file, const char* key, std::string_view harmless_type) {
-  const auto node = file.find(key);
-  if (!node || node->is_null()) return;
-  if (harmless_type.empty() || type_of(*node) != harmless_type) {
-    const std::string type = node->value.is_object() ? std::string(type_of(*node)) : "";
-    fail_unsupported(*node, type.empty() ? std::string(node->type_name()) : "'" + type + "'");
-  }
-}
-
-void expect_decoder(const JsonNode& file, std::string_view type) {
-  const auto decoder = file.find("decoder");
-  const std::string found(!decoder || decoder->is_null() ? "null" : type_of(*decoder));
-  if (found != type) {
-    fail_unsupported(decoder.value_or(JsonNode{file.value, file.where + ".decoder"}),
-                     "decoder '" + found + "'");
-  }
+TokenizerPtr make_pipeline(const JsonNode& file, const IdsOfStrings& id_of,
+                           const PipelineTokenizer::ModelMaker& make_model) {
+  return std::make_shared<PipelineTokenizer>(read_pipeline(file, id_of), make_model, file.where);
 }
 
 int32_t read_unknown_id(const JsonNode& model, const IdsOfStrings& id_of) {
@@ -152,63 +99,109 @@ int32_t read_unknown_id(const JsonNode& model, const IdsOfStrings& id_of) {
 
 TokenizerPtr read_bpe(const JsonNode& file, const JsonNode& model) {
   BpeSpec spec;
-  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    if (!model.is_blank(key)) fail_unsupported(*model.find(key), "a word affix");
+  if (!model.is_blank("continuing_subword_prefix")) {
+    spec.continuing_prefix = model.get("continuing_subword_prefix").as_string();
   }
-  if (model.flag("byte_fallback", false)) fail_unsupported(model, "byte_fallback");
+  if (!model.is_blank("end_of_word_suffix")) {
+    spec.end_of_word_suffix = model.get("end_of_word_suffix").as_string();
+  }
   if (const auto dropout = model.find("dropout"); dropout && !dropout->is_null()) {
-    double share = 0;
-    if (dropout->value.get(share) != simdjson::SUCCESS) dropout->fail_type("null or a number");
-    if (share != 0) fail_unsupported(*dropout, "dropout");
+    spec.dropout = dropout->as_number();
+    if (!(spec.dropout >= 0 && spec.dropout <= 1)) {
+      fail(dropout->where, std::to_string(spec.dropout), "a share from 0 to 1");
+    }
   }
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spec.spellings);
+  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spec.entries);
   read_merges(model.get("merges"), id_of, spec);
-  spec.added_tokens = read_added_tokens(file, id_of);
   spec.unknown_id = read_unknown_id(model, id_of);
   spec.fuse_unknown = model.flag("fuse_unk", false);
+  spec.byte_fallback = model.flag("byte_fallback", false);
   spec.ignore_merges = model.flag("ignore_merges", false);
-  const auto pre_tokenizer = file.find("pre_tokenizer");
-  if (!pre_tokenizer) fail(file.where, "no 'pre_tokenizer'", "a byte-level one");
-  read_pre_tokenizer(*pre_tokenizer, spec);
-  expect_decoder(file, "ByteLevel");
-  return std::make_shared<BpeTokenizer>(std::move(spec), file.where);
+  return make_pipeline(file, id_of, [&](bool byte_level) {
+    spec.byte_level = byte_level;
+    return std::make_unique<BpeModel>(std::move(spec), file.where);
+  });
 }
 
-TokenizerPtr read_characters(const JsonNode& file, const JsonNode& model) {
-  const JsonNode split = file.get("pre_tokenizer");
-  if (split.is_null() || type_of(split) != "Split" || read_split(split) != kAnyCharacterRegex) {
-    fail_unsupported(split, "a WordLevel model whose words are not single characters");
+// The form that character tokenizers are written in.
+bool is_character_file(const JsonNode& file) {
+  const auto split = file.find("pre_tokenizer"), decoder = file.find("decoder");
+  if (!split || type_of(*split) != "Split" || !decoder || type_of(*decoder) != "Fuse") return false;
+  const auto regex = split->get("pattern").find("Regex");
+  if (!regex || regex->as_string() != kAnyCharacterRegex) return false;
+  return split->get("behavior").as_string() == "Isolated" &&
+         text_of(file, "normalizer") == "null" && text_of(file, "post_processor") == "null" &&
+         text_of(file, "truncation") == "null" && text_of(file, "padding") == "null";
+}
+
+TokenizerPtr read_words(const JsonNode& file, const JsonNode& model) {
+  std::vector<std::string> entries;
+  const IdsOfStrings id_of = read_vocab(model.get("vocab"), entries);
+  if (is_character_file(file)) {
+    CharacterSpec spec;
+    spec.characters = std::move(entries);
+    spec.added_tokens = read_added_tokens(file, id_of);
+    spec.unknown_id = read_unknown_id(model, id_of);
+    return std::make_shared<CharacterTokenizer>(std::move(spec), file.where);
   }
-  expect_decoder(file, "Fuse");
-  CharacterSpec spec;
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spec.characters);
-  spec.added_tokens = read_added_tokens(file, id_of);
-  spec.unknown_id = read_unknown_id(model, id_of);
-  return std::make_shared<CharacterTokenizer>(std::move(spec), file.where);
+  return make_pipeline(file, id_of, [&](bool byte_level) {
+    if (byte_level) fail(model.where, "words behind a byte-level step", "words of text");
+    return std::make_unique<WordLevelModel>(model, std::move(entries));
+  });
 }
 
 // The form that write_greedy_json writes.
-TokenizerPtr read_greedy(const JsonNode& file, const JsonNode& model) {
-  const auto pre_tokenizer = file.find("pre_tokenizer");
-  BpeSpec byte_level;
-  if (pre_tokenizer && type_of(*pre_tokenizer) == "ByteLevel") {
-    read_byte_level(*pre_tokenizer, byte_level);
+bool is_greedy_file(const JsonNode& file, const JsonNode& model) {
+  const auto step = file.find("pre_tokenizer"), decoder = file.find("decoder");
+  return step && type_of(*step) == "ByteLevel" && !step->flag("use_regex", true) &&
+         !step->flag("add_prefix_space", true) && decoder && type_of(*decoder) == "ByteLevel" &&
+         model.get("continuing_subword_prefix").as_string().empty() &&
+         text_of(file, "normalizer") == "null" && text_of(file, "post_processor") == "null";
+}
+
+TokenizerPtr read_word_pieces(const JsonNode& file, const JsonNode& model) {
+  std::vector<std::string> entries;
+  const IdsOfStrings id_of = read_vocab(model.get("vocab"), entries);
+  if (is_greedy_file(file, model)) {
+    if (!read_added_tokens(file, id_of).empty()) {
+      fail(file.where + ".added_tokens", "tokens", "none beside a greedy vocabulary of bytes");
+    }
+    std::vector<std::string> tokens(entries.size());
+    for (size_t id = 1; id < entries.size(); ++id) {
+      auto bytes = unspell_bytes(entries[id]);
+      if (!bytes) fail(model.where, "'" + entries[id] + "'", "a spelling of bytes");
+      tokens[id] = std::move(*bytes);
+    }
+    return std::make_shared<WorldTokenizer>(std::move(tokens), file.where);
   }
-  if (!pre_tokenizer || type_of(*pre_tokenizer) != "ByteLevel" || byte_level.byte_level_regex ||
-      byte_level.add_prefix_space || !model.get("continuing_subword_prefix").as_string().empty()) {
-    fail_unsupported(model, "a WordPiece model of words");
+  return make_pipeline(file, id_of, [&](bool byte_level) {
+    if (byte_level) fail(model.where, "WordPiece behind a byte-level step", "pieces of text");
+    return std::make_unique<WordPieceModel>(model, std::move(entries));
+  });
+}
+
+TokenizerPtr read_unigram(const JsonNode& file, const JsonNode& model) {
+  std::vector<std::string> entries;
+  std::vector<double> scores;
+  for (const JsonNode& entry : model.get("vocab").elements()) {
+    const auto pair = entry.elements();
+    if (pair.size() != 2) entry.fail_type("a token and its score");
+    if (entries.size() > static_cast<size_t>(MergeTable::kMaxId)) {
+      fail(entry.where, "more tokens", "at most 2,097,151");
+    }
+    entries.emplace_back(pair[0].as_string());
+    scores.push_back(pair[1].as_number());
   }
-  expect_decoder(file, "ByteLevel");
-  std::vector<std::string> spellings;
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spellings);
-  if (!read_added_tokens(file, id_of).empty()) fail_unsupported(model, "added tokens");
-  std::vector<std::string> tokens(spellings.size());
-  for (size_t id = 1; id < spellings.size(); ++id) {
-    auto bytes = unspell_bytes(spellings[id]);
-    if (!bytes) fail(model.where, "'" + spellings[id] + "'", "a spelling of bytes");
-    tokens[id] = std::move(*bytes);
+  if (entries.empty()) fail(model.where + ".vocab", "no tokens", "at least one");
+  IdsOfStrings id_of;
+  for (size_t id = 0; id < entries.size(); ++id) {
+    id_of.insert_or_assign(entries[id], static_cast<int32_t>(id));
   }
-  return std::make_shared<WorldTokenizer>(std::move(tokens), file.where);
+  // HF's next free id follows the number of entries, whichever are equal.
+  return make_pipeline(file, id_of, [&](bool byte_level) {
+    if (byte_level) fail(model.where, "Unigram behind a byte-level step", "pieces of text");
+    return std::make_unique<UnigramModel>(model, std::move(entries), std::move(scores));
+  });
 }
 
 TokenizerPtr read_file_object(const JsonNode& file) {
@@ -225,17 +218,15 @@ TokenizerPtr read_file_object(const JsonNode& file) {
   if (const auto version = file.find("version"); version && version->as_string() != "1.0") {
     fail(version->where, "'" + std::string(version->as_string()) + "'", "'1.0'");
   }
-  expect_null_or(file, "truncation", "");
-  expect_null_or(file, "padding", "");
-  expect_null_or(file, "normalizer", "");
-  expect_null_or(file, "post_processor", "ByteLevel");
   const JsonNode model = file.get("model");
   const std::string_view type = type_of(model);
-  if (type == "WordPiece") return read_greedy(file, model);
-  if (type == "WordLevel") return read_characters(file, model);
+  if (type == "WordLevel") return read_words(file, model);
+  if (type == "WordPiece") return read_word_pieces(file, model);
+  if (type == "Unigram") return read_unigram(file, model);
   // GPT-2's own file has no type.
   if (type == "BPE" || (type.empty() && model.find("merges"))) return read_bpe(file, model);
-  fail_unsupported(model, "a model of type '" + std::string(type) + "'");
+  fail(model.where, "a model of type '" + std::string(type) + "'",
+       "BPE, Unigram, WordPiece or WordLevel");
 }
 
 }  // namespace

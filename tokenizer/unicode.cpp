@@ -1,6 +1,7 @@
 // UTF-8 decoding (Unicode 16.0, table 3-7) and the two-step class table.
 #include "tokenizer/unicode.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
@@ -16,20 +17,19 @@ const UnicodeClasses& UnicodeClasses::instance() {
 }
 
 UnicodeClasses::UnicodeClasses() {
-  std::map<std::string, uint8_t> known;
+  std::map<std::vector<uint16_t>, uint16_t> known;
   size_t range = 0;
   for (uint32_t page = 0; page < 0x1100; ++page) {
-    std::string content(256, '\0');
+    std::vector<uint16_t> content(256, 0);
     const uint32_t first = page * 256, last = first + 255;
     while (range < kUnicodeRangeCount && kUnicodeRanges[range].last < first) ++range;
     for (size_t r = range; r < kUnicodeRangeCount && kUnicodeRanges[r].first <= last; ++r) {
       const uint32_t from = std::max(first, kUnicodeRanges[r].first);
       const uint32_t to = std::min(last, kUnicodeRanges[r].last);
-      std::memset(&content[from - first], kUnicodeRanges[r].classes, to - from + 1);
+      std::fill(&content[from - first], &content[to - first] + 1, kUnicodeRanges[r].classes);
     }
-    const auto [entry, is_new] = known.emplace(content, static_cast<uint8_t>(known.size()));
-    if (is_new) pages_ += content;
-    RMKV_ASSERT(known.size() <= 256);
+    const auto [entry, is_new] = known.emplace(content, static_cast<uint16_t>(known.size()));
+    if (is_new) pages_.insert(pages_.end(), content.begin(), content.end());
     page_of_[page] = entry->second;
   }
 }
@@ -69,6 +69,23 @@ void append_utf8(uint32_t code, std::string& out) {
     out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
     out += static_cast<char>(0x80 | (code & 0x3F));
   }
+}
+
+void append_lower(uint32_t code, std::string& out) {
+  if (code < 0x80) {
+    out += static_cast<char>(code >= 'A' && code <= 'Z' ? code | 0x20 : code);
+    return;
+  }
+  if (code == 0x130) {  // I with dot above: i and a combining dot
+    out += "i\xCC\x87";
+    return;
+  }
+  const LowerRange* const end = kLowerRanges + kLowerRangeCount;
+  const LowerRange* const range =
+      std::partition_point(kLowerRanges, end, [&](const LowerRange& r) { return r.last < code; });
+  const bool found =
+      range != end && code >= range->first && (code - range->first) % range->step == 0;
+  append_utf8(found ? code + static_cast<uint32_t>(range->added) : code, out);
 }
 
 bool is_valid_utf8(std::string_view text) {

@@ -37,7 +37,9 @@ void merge_by_scan(const MergeTable& table, MergeScratch& scratch) {
   scratch.ids.resize(size);
 }
 
-void merge_by_heap(const MergeTable& table, MergeScratch& scratch) {
+// `passes_over()` tells for the pair that is next whether to leave it for now.
+template <typename PassesOver>
+void merge_by_heap(const MergeTable& table, MergeScratch& scratch, PassesOver passes_over) {
   constexpr uint32_t kNone = 0xFFFFFFFF;
   std::vector<int32_t>& ids = scratch.ids;
   std::vector<uint64_t>& heap = scratch.heap;
@@ -67,12 +69,23 @@ void merge_by_heap(const MergeTable& table, MergeScratch& scratch) {
     heap.push_back(static_cast<uint64_t>(scratch.ranks[at]) << 32 | at);
     std::push_heap(heap.begin(), heap.end(), later);
   };
+  std::vector<uint64_t> passed;
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end(), later);
-    const auto at = static_cast<uint32_t>(heap.back());
-    const auto rank = static_cast<uint32_t>(heap.back() >> 32);
+    const uint64_t top = heap.back();
+    const auto at = static_cast<uint32_t>(top);
+    const auto rank = static_cast<uint32_t>(top >> 32);
     heap.pop_back();
     if (scratch.ranks[at] != rank) continue;
+    if (passes_over()) {
+      passed.push_back(top);
+      continue;
+    }
+    for (const uint64_t entry : passed) {
+      heap.push_back(entry);
+      std::push_heap(heap.begin(), heap.end(), later);
+    }
+    passed.clear();
     const uint32_t right = scratch.next[at];
     ids[at] = table.result(rank);
     ids[right] = -1;
@@ -92,8 +105,14 @@ void merge_symbols(const MergeTable& table, MergeScratch& scratch) {
   if (scratch.ids.size() <= kScanLimit) {
     merge_by_scan(table, scratch);
   } else {
-    merge_by_heap(table, scratch);
+    merge_by_heap(table, scratch, [] { return false; });
   }
+}
+
+void merge_symbols_with_dropout(const MergeTable& table, MergeScratch& scratch, double share,
+                                RandomStream& random) {
+  if (scratch.ids.size() < 2) return;
+  merge_by_heap(table, scratch, [&] { return random.uniform() < share; });
 }
 
 }  // namespace rmkv

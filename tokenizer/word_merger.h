@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/random.h"
 #include "tokenizer/merge_table.h"
 
 namespace rmkv {
@@ -22,5 +23,10 @@ struct MergeScratch {
 
 // Merges `scratch.ids` in place.
 void merge_symbols(const MergeTable& table, MergeScratch& scratch);
+
+// The same, but each time a pair is the next one it is passed over with probability `share` until
+// another one has been merged; all passed over, merging ends.
+void merge_symbols_with_dropout(const MergeTable& table, MergeScratch& scratch, double share,
+                                RandomStream& random);
 
 }  // namespace rmkv

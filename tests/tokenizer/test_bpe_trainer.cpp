@@ -5,7 +5,8 @@
 #include "core/base/random.h"
 #include "tests/catch.h"
 #include "tests/shared_data.h"
-#include "tokenizer/bpe_tokenizer.h"
+#include "tokenizer/bpe_model.h"
+#include "tokenizer/pipeline_tokenizer.h"
 #include "tokenizer/bpe_trainer.h"
 #include "tokenizer/byte_level.h"
 
@@ -21,10 +22,10 @@ TokenizerPtr train(BpeTrainerOptions options, const std::vector<std::string>& do
 
 // "left right" for each merge, as spelled.
 std::vector<std::string> merge_texts(const TokenizerPtr& tokenizer) {
-  const BpeSpec& spec = dynamic_cast<const BpeTokenizer&>(*tokenizer).spec();
+  const BpeSpec& spec = dynamic_cast<const BpeModel&>(dynamic_cast<const PipelineTokenizer&>(*tokenizer).model()).spec();
   std::vector<std::string> texts;
   for (const auto& [left, right] : spec.merges) {
-    texts.push_back(spec.spellings[left] + " " + spec.spellings[right]);
+    texts.push_back(spec.entries[left] + " " + spec.entries[right]);
   }
   return texts;
 }

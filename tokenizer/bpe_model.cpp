@@ -1,0 +1,238 @@
+// Symbols of words, and the tables behind them.
+#include "tokenizer/bpe_model.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <tuple>
+
+#include "core/base/error.h"
+#include "tokenizer/byte_level.h"
+#include "tokenizer/merge_cuts.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode.h"
+
+namespace rmkv {
+namespace {
+
+using IdOf = std::unordered_map<std::string_view, int32_t>;
+
+std::vector<MergeTable::Merge> resolve_listed(const BpeSpec& spec, const std::string& where) {
+  IdOf id_of;
+  id_of.reserve(spec.entries.size());
+  for (size_t id = 0; id < spec.entries.size(); ++id) {
+    if (!spec.entries[id].empty()) id_of.emplace(spec.entries[id], static_cast<int32_t>(id));
+  }
+  if (spec.merges.size() > MergeTable::kMaxMerges) {
+    fail(where, std::to_string(spec.merges.size()) + " merges",
+         "at most " + std::to_string(MergeTable::kMaxMerges));
+  }
+  std::vector<MergeTable::Merge> merges;
+  merges.reserve(spec.merges.size());
+  std::string whole;
+  const size_t prefix = spec.continuing_prefix.size();
+  for (const auto& [left, right] : spec.merges) {
+    const std::string& tail = spec.entries[right];
+    if (tail.size() < prefix) fail(where, "a merge with '" + tail + "'", "a word's prefix on it");
+    whole = spec.entries[left];
+    whole.append(tail, prefix);
+    const auto found = id_of.find(whole);
+    if (found == id_of.end()) {
+      fail(where, "a merge that makes '" + whole + "'",
+           "a merge whose result is in the vocabulary");
+    }
+    merges.push_back({left, right, found->second});
+  }
+  return merges;
+}
+
+}  // namespace
+
+BpeModel::BpeModel(BpeSpec spec, const std::string& where)
+    : spec_(std::move(spec)),
+      merges_(spec_.merge_by_id ? std::vector<MergeTable::Merge>() : resolve_listed(spec_, where)),
+      plain_(spec_.continuing_prefix.empty() && spec_.end_of_word_suffix.empty()),
+      whole_words_(spec_.entries.size()) {
+  if (spec_.byte_level && !plain_) fail(where, "affixes of words", "none over bytes");
+  add_words();
+  find_symbols();
+  if (spec_.merge_by_id) {
+    std::vector<MergeTable::Merge> merges;
+    std::vector<uint32_t> ranks;
+    for (size_t id = 0; id < spec_.entries.size(); ++id) {
+      const auto bytes = unspell_bytes(spec_.entries[id]);
+      if (!bytes) continue;
+      const std::string_view whole = *bytes;
+      for (size_t size = 1; size < whole.size(); ++size) {
+        const int32_t left = find(whole.substr(0, size)), right = find(whole.substr(size));
+        if (left < 0 || right < 0) continue;
+        merges.push_back({left, right, static_cast<int32_t>(id)});
+        ranks.push_back(static_cast<uint32_t>(id));
+      }
+    }
+    if (merges.size() > MergeTable::kMaxMerges) fail(where, "too many merges", "4 million");
+    merges_ = MergeTable(std::move(merges), ranks);
+  }
+  add_whole_words();
+  if (!spec_.byte_level && plain_ && !spec_.ignore_merges) cuts_ = make_merge_cuts(spec_, merges_);
+  only_bytes_ = spec_.byte_level && merges_.merges().empty() && !spec_.ignore_merges &&
+                std::find(std::begin(byte_ids_), std::end(byte_ids_), -1) == std::end(byte_ids_);
+}
+
+void BpeModel::add_words() {
+  std::vector<uint32_t> offsets;
+  std::vector<bool> known;
+  for (const std::string& entry : spec_.entries) {
+    offsets.push_back(static_cast<uint32_t>(bytes_.size()));
+    const size_t before = bytes_.size();
+    known.push_back(spec_.byte_level ? append_unspelled(entry, bytes_) : (bytes_ += entry, true));
+    if (!known.back()) bytes_.resize(before);
+  }
+  offsets.push_back(static_cast<uint32_t>(bytes_.size()));
+  id_of_.reserve(spec_.entries.size());
+  for (size_t id = 0; id < spec_.entries.size(); ++id) {
+    if (!known[id] || offsets[id] == offsets[id + 1]) continue;
+    id_of_.emplace(std::string_view(bytes_).substr(offsets[id], offsets[id + 1] - offsets[id]),
+                   static_cast<int32_t>(id));
+  }
+}
+
+int32_t BpeModel::find(std::string_view text) const {
+  const auto found = id_of_.find(text);
+  return found == id_of_.end() ? -1 : found->second;
+}
+
+void BpeModel::find_symbols() {
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    char name[8];
+    std::snprintf(name, sizeof(name), "<0x%02X>", static_cast<unsigned>(byte));
+    byte_ids_[byte] = spec_.byte_level ? find({&c, 1}) : spec_.byte_fallback ? find(name) : -1;
+    if (byte < 128) ascii_ids_[byte] = find({&c, 1});
+  }
+  if (spec_.byte_level || !plain_) return;
+  for (const auto& [text, id] : id_of_) {
+    const Utf8Char c = decode_utf8(text.data(), text.data() + text.size());
+    if (c.size_bytes == text.size() && c.code_point != kInvalidCodePoint) {
+      id_of_character_.emplace(c.code_point, id);
+    }
+  }
+}
+
+void BpeModel::add_whole_words() {
+  if (!plain_) return;
+  std::vector<bool> whole;
+  if (!spec_.ignore_merges) {
+    std::vector<int32_t> symbols;
+    if (spec_.byte_level) {
+      symbols.assign(std::begin(byte_ids_), std::end(byte_ids_));
+    } else {
+      for (const auto& [character, id] : id_of_character_) symbols.push_back(id);
+    }
+    whole = find_whole_tokens(merges_, symbols, spec_.entries.size());
+  }
+  for (const auto& [bytes, id] : id_of_) {
+    if (bytes.size() <= WordKey::kMaxBytes && (spec_.ignore_merges || whole[id])) {
+      whole_words_.insert(bytes, id);
+    }
+  }
+}
+
+void BpeModel::encode_word(std::string_view word, WordScratch& scratch) const {
+  if (word.size() >= std::numeric_limits<uint32_t>::max()) {
+    fail("tokenizer.encode", "a word of " + std::to_string(word.size()) + " bytes",
+         "words under 4 GiB");
+  }
+  std::vector<int32_t>& ids = scratch.merge.ids;
+  ids.clear();
+  if (spec_.ignore_merges && scratch.dropout == nullptr) {
+    if (const int32_t id = find(word); id >= 0) {
+      ids.push_back(id);
+      return;
+    }
+  }
+  if (spec_.byte_level) {
+    split_bytes(word, ids);
+  } else {
+    split_characters(word, ids);
+  }
+  if (scratch.dropout != nullptr) {
+    merge_symbols_with_dropout(merges_, scratch.merge, scratch.dropout->share,
+                               scratch.dropout->random);
+  } else {
+    merge_symbols(merges_, scratch.merge);
+  }
+}
+
+void BpeModel::split_bytes(std::string_view word, std::vector<int32_t>& ids) const {
+  bool after_unknown = false;
+  for (const char c : word) {
+    const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+    const bool unknown = id < 0;
+    if (!unknown) {
+      ids.push_back(id);
+    } else if (spec_.unknown_id >= 0 && !(after_unknown && spec_.fuse_unknown)) {
+      ids.push_back(spec_.unknown_id);
+    }
+    after_unknown = unknown;
+  }
+}
+
+// As Hugging Face does it (models/bpe/model.rs, merge_word), so an unknown token waits until the
+// next known one, and bytes overtake it.
+void BpeModel::split_characters(std::string_view word, std::vector<int32_t>& ids) const {
+  const char* const end = word.data() + word.size();
+  bool waiting = false;
+  std::string affixed;
+  for (const char* p = word.data(); p < end;) {
+    const Utf8Char c = decode_utf8(p, end);
+    const char* const next = p + c.size_bytes;
+    std::string_view symbol(p, c.size_bytes);
+    int32_t id = -1;
+    if (plain_) {
+      if (c.code_point < 128) {
+        id = ascii_ids_[c.code_point];
+      } else if (const auto found = id_of_character_.find(c.code_point);
+                 found != id_of_character_.end()) {
+        id = found->second;
+      }
+    } else {
+      affixed = p == word.data() ? "" : spec_.continuing_prefix;
+      affixed += symbol;
+      if (next == end) affixed += spec_.end_of_word_suffix;
+      symbol = affixed;
+      id = find(symbol);
+    }
+    p = next;
+    if (id >= 0) {
+      if (waiting) ids.push_back(spec_.unknown_id);
+      waiting = false;
+      ids.push_back(id);
+      continue;
+    }
+    const auto byte_id = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
+    if (std::all_of(symbol.begin(), symbol.end(), [&](char b) { return byte_id(b) >= 0; })) {
+      for (const char byte : symbol) ids.push_back(byte_id(byte));
+      continue;
+    }
+    if (spec_.unknown_id < 0) continue;
+    if (waiting && !spec_.fuse_unknown) ids.push_back(spec_.unknown_id);
+    waiting = true;
+  }
+  if (waiting) ids.push_back(spec_.unknown_id);
+}
+
+std::string BpeModel::to_json() const {
+  if (!spec_.merge_by_id) return write_bpe_json(spec_);
+  // In the order of ids, and for one id in the order of its parts (transformers,
+  // convert_slow_tokenizer.py, TikTokenConverter).
+  BpeSpec listed = spec_;
+  std::vector<MergeTable::Merge> merges = merges_.merges();
+  std::stable_sort(merges.begin(), merges.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.result, a.left, a.right) < std::tie(b.result, b.left, b.right);
+  });
+  for (const MergeTable::Merge& merge : merges) listed.merges.emplace_back(merge.left, merge.right);
+  return write_bpe_json(listed);
+}
+
+}  // namespace rmkv

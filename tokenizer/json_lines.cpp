@@ -1,0 +1,73 @@
+// Lines in, lines out.
+#include "tokenizer/json_lines.h"
+
+#include <functional>
+
+#include "core/base/error.h"
+#include "tokenizer/id_format.h"
+#include "tokenizer/json_node.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode.h"
+
+namespace rmkv {
+namespace {
+
+void for_each_line(
+    std::string_view lines, uint64_t number,
+    const std::function<void(std::string_view line, const std::string& where)>& take) {
+  for (; !lines.empty(); ++number) {
+    const std::string_view line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    take(line, "line " + std::to_string(number));
+  }
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string out;
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    const Utf8Char c = decode_utf8(p, end);
+    if (c.code_point == kInvalidCodePoint) {
+      out += "\xEF\xBF\xBD";
+    } else {
+      out.append(p, c.size_bytes);
+    }
+    p += c.size_bytes;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines,
+                              const EncodeOptions& options, uint64_t first_line) {
+  std::string out;
+  std::vector<int32_t> ids;
+  simdjson::dom::parser parser;
+  for_each_line(lines, first_line, [&](std::string_view line, const std::string& where) {
+    JsonNode node;
+    node.where = where;
+    const auto error = parser.parse(line.data(), line.size()).get(node.value);
+    if (error != simdjson::SUCCESS) {
+      fail_because(where, std::string("not valid JSON: ") + simdjson::error_message(error));
+    }
+    ids.clear();
+    tokenizer.encode_to(node.as_string(), options, ids);
+    out += write_ids(ids, IdFormat::kJson);
+  });
+  return out;
+}
+
+std::string decode_json_lines(const Tokenizer& tokenizer, std::string_view lines, bool skip_special,
+                              uint64_t first_line) {
+  std::string out;
+  for_each_line(lines, first_line, [&](std::string_view line, const std::string& where) {
+    const std::string text = tokenizer.decode(read_ids(line, IdFormat::kJson, where), skip_special);
+    out += json_quoted(is_valid_utf8(text) ? text : valid_utf8(text));
+    out += '\n';
+  });
+  return out;
+}
+
+}  // namespace rmkv

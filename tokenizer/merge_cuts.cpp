@@ -1,0 +1,99 @@
+// A filter of pairs of neighbouring characters; what it lets through may be in a token, what it
+// holds back is in none.
+#include "tokenizer/merge_cuts.h"
+
+#include <vector>
+
+#include "tokenizer/unicode.h"
+
+namespace rmkv {
+namespace {
+
+class MergeCuts : public Splitter {
+ public:
+  MergeCuts() : filter_(kFilterBits / 64, 0), known_(kKnownBits / 64, 0) {}
+
+  void add_token(std::string_view token) {
+    const char* const end = token.data() + token.size();
+    uint32_t previous = 0;
+    for (const char* p = token.data(); p < end;) {
+      const Utf8Char c = decode_utf8(p, end);
+      if (p > token.data()) set(filter_, pair_bit(previous, c.code_point));
+      previous = c.code_point;
+      p += c.size_bytes;
+    }
+  }
+  // A character with a token of its own; only behind such a one is a cut made, so that runs of
+  // unknown ones stay together.
+  void add_character(uint32_t code_point) {
+    if (code_point < kKnownBits) set(known_, code_point);
+  }
+
+  size_t split(std::string_view text, size_t begin,
+               std::span<std::string_view> words) const override {
+    const char* const end = text.data() + text.size();
+    const char* start = text.data() + begin;
+    size_t count = 0;
+    if (start == end) return 0;
+    Utf8Char c = decode_utf8(start, end);
+    uint32_t previous = c.code_point;
+    for (const char* p = start + c.size_bytes; p < end && count < words.size();) {
+      c = decode_utf8(p, end);
+      if (!has(filter_, pair_bit(previous, c.code_point)) && is_known(previous)) {
+        words[count++] = {start, static_cast<size_t>(p - start)};
+        start = p;
+      }
+      previous = c.code_point;
+      p += c.size_bytes;
+    }
+    if (count < words.size()) words[count++] = {start, static_cast<size_t>(end - start)};
+    return count;
+  }
+
+ private:
+  // Vocabularies have some ten thousand pairs of characters: 1 % of the bits, 32 KiB.
+  static constexpr uint32_t kFilterBits = 1u << 18;
+
+  static constexpr uint32_t kKnownBits = 1u << 17;  // planes 0 and 1; beyond them no cut is made
+
+  static uint32_t pair_bit(uint32_t a, uint32_t b) {
+    if ((a | b) < 128) return a << 7 | b;
+    return (1u << 17) | ((a * 0x9E3779B1u + b * 0x85EBCA77u) >> 15);
+  }
+  bool is_known(uint32_t code_point) const {
+    return code_point < kKnownBits && has(known_, code_point);
+  }
+  static void set(std::vector<uint64_t>& bits, uint32_t at) {
+    bits[at / 64] |= uint64_t{1} << (at % 64);
+  }
+  static bool has(const std::vector<uint64_t>& bits, uint32_t at) {
+    return (bits[at / 64] >> (at % 64) & 1) != 0;
+  }
+
+  std::vector<uint64_t> filter_, known_;
+};
+
+}  // namespace
+
+SplitterPtr make_merge_cuts(const BpeSpec& spec, const MergeTable& merges) {
+  auto cuts = std::make_unique<MergeCuts>();
+  for (const MergeTable::Merge& merge : merges.merges()) {
+    for (const int32_t id : {merge.left, merge.right}) {
+      // Merges of unknown tokens or of bytes are not merges of the text they stand for.
+      const std::string& part = spec.entries[id];
+      const bool is_byte = spec.byte_fallback && part.size() == 6 && part.starts_with("<0x");
+      if (id == spec.unknown_id || is_byte) return nullptr;
+    }
+    cuts->add_token(spec.entries[merge.result]);
+  }
+  for (const std::string& entry : spec.entries) {
+    if (entry.empty()) continue;
+    const Utf8Char c = decode_utf8(entry.data(), entry.data() + entry.size());
+    if (c.size_bytes == entry.size() && c.code_point != kInvalidCodePoint) {
+      cuts->add_character(c.code_point);
+    }
+  }
+  return cuts;
+}
+
+}  // namespace rmkv

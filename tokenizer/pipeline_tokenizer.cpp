@@ -1,0 +1,247 @@
+// The parts put together, and the encoding loop.
+#include "tokenizer/pipeline_tokenizer.h"
+
+#include <algorithm>
+#include <new>
+
+#include "core/base/error.h"
+#include "tokenizer/merge_table.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/word_encoder.h"
+
+namespace rmkv {
+
+PipelineSpec PipelineSpec::byte_level(std::string_view split_regex) {
+  PipelineSpec spec;
+  const auto step = [](bool use_regex) {
+    return std::string(
+               R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, )") +
+           R"("use_regex": )" + (use_regex ? "true}" : "false}");
+  };
+  spec.pre_tokenizer = split_regex.empty()
+                           ? step(true)
+                           : R"({"type": "Sequence", "pretokenizers": [)" +
+                                 write_split_json(split_regex) + ", " + step(false) + "]}";
+  spec.decoder = step(true);
+  return spec;
+}
+
+struct PipelineTokenizer::Parsed {
+  JsonText normalizer, pre_tokenizer, around, decoder;
+  Parsed(const PipelineSpec& spec, const std::string& where)
+      : normalizer(spec.normalizer, where + ".normalizer"),
+        pre_tokenizer(spec.pre_tokenizer, where + ".pre_tokenizer"),
+        around("{\"post_processor\": " + spec.post_processor +
+                   ", \"truncation\": " + spec.truncation + ", \"padding\": " + spec.padding + "}",
+               where),
+        decoder(spec.decoder, where + ".decoder") {}
+};
+
+struct PipelineTokenizer::Scratch {
+  WordEncoder encoder;
+  std::vector<TextPiece> pieces, normal_pieces;
+  std::string normalized;
+};
+
+class PipelineTokenizer::ScratchLease {
+ public:
+  explicit ScratchLease(const PipelineTokenizer& owner) : owner_(owner) {
+    {
+      const std::lock_guard lock(owner_.idle_mutex_);
+      if (!owner_.idle_.empty()) {
+        scratch_ = std::move(owner_.idle_.back());
+        owner_.idle_.pop_back();
+      }
+    }
+    if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>();
+  }
+  ~ScratchLease() {
+    scratch_->encoder.scratch().dropout = nullptr;
+    scratch_->encoder.shrink();
+    const std::lock_guard lock(owner_.idle_mutex_);
+    try {
+      owner_.idle_.push_back(std::move(scratch_));
+    } catch (const std::bad_alloc&) {  // then this one is not kept
+    }
+  }
+  ScratchLease(const ScratchLease&) = delete;
+  Scratch& operator*() { return *scratch_; }
+
+ private:
+  const PipelineTokenizer& owner_;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+PipelineTokenizer::PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model,
+                                     const std::string& where)
+    : PipelineTokenizer(spec, make_model, Parsed(spec, where)) {}
+
+PipelineTokenizer::PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model,
+                                     const Parsed& parsed)
+    : spec_(std::move(spec)),
+      normalizer_(read_normalizer(parsed.normalizer.root())),
+      pre_tokenizer_(parsed.pre_tokenizer.root()),
+      post_processor_(parsed.around.root()),
+      decoder_(parsed.decoder.root()),
+      model_(make_model(pre_tokenizer_.byte_level())),
+      findable_(spec_.added_tokens),
+      added_tokens_((normalize_added_tokens(), findable_)) {
+  // One notation for equal parts, so that equal tokenizers have equal files.
+  const auto canonical = [](const JsonText& text) { return simdjson::minify(text.root().value); };
+  spec_.normalizer = canonical(parsed.normalizer);
+  spec_.pre_tokenizer = canonical(parsed.pre_tokenizer);
+  spec_.decoder = canonical(parsed.decoder);
+  for (auto& [key, text] : {std::pair<const char*, std::string&>("truncation", spec_.truncation),
+                            {"padding", spec_.padding},
+                            {"post_processor", spec_.post_processor}}) {
+    text = simdjson::minify(parsed.around.root().get(key).value);
+  }
+  if (normalizer_ == nullptr && pre_tokenizer_.byte_level()) byte_ids_ = model_->byte_ids();
+  if (const Splitter* const cuts = model_->cuts()) pre_tokenizer_.add(make_split_step(cuts));
+  add_token_bytes();
+}
+
+PipelineTokenizer::~PipelineTokenizer() = default;
+
+// Normalised tokens are looked for in normalised text, so by their own normal form.
+void PipelineTokenizer::normalize_added_tokens() {
+  if (normalizer_ == nullptr) return;
+  for (AddedToken& token : findable_) {
+    if (token.normalized) normalizer_->apply(token.content);
+  }
+  std::erase_if(findable_, [](const AddedToken& token) { return token.content.empty(); });
+}
+
+// Added tokens hide the vocabulary's entry of the same id, as they do for Hugging Face.
+void PipelineTokenizer::add_token_bytes() {
+  const std::vector<std::string>& entries = model_->entries();
+  size_t size = entries.size();
+  for (const AddedToken& token : spec_.added_tokens) {
+    size = std::max(size, static_cast<size_t>(token.id) + 1);
+  }
+  std::vector<const AddedToken*> added(size, nullptr);
+  for (const AddedToken& token : spec_.added_tokens) {
+    added[token.id] = &token;
+    id_of_content_.emplace(token.content, token.id);
+  }
+  auto first = std::make_unique<TokenTable>();
+  bool differs = false;
+  for (size_t id = 0; id < size; ++id) {
+    if (added[id] == nullptr && entries[id].empty()) {
+      table_.add("", false);
+      first->add("", false);
+      continue;
+    }
+    const bool special = added[id] != nullptr && added[id]->special;
+    // The text of an added token is no spelling of bytes, whatever it looks like.
+    const bool is_text = added[id] != nullptr && pre_tokenizer_.byte_level();
+    const std::string_view entry = added[id] != nullptr ? added[id]->content : entries[id];
+    const std::string bytes = is_text ? std::string(entry) : decoder_.decode(entry, false);
+    table_.add(bytes, special);
+    const std::string at_first = is_text ? bytes : decoder_.decode(entry, true);
+    first->add(at_first, special);
+    differs = differs || at_first != bytes;
+  }
+  table_.finish();
+  first->finish();
+  if (differs) first_table_ = std::move(first);
+  id_of_bytes_.reserve(entries.size());
+  for (size_t id = 0; id < entries.size(); ++id) {
+    const std::string_view bytes = table_.at(static_cast<int32_t>(id));
+    if (added[id] == nullptr && !bytes.empty()) {
+      id_of_bytes_.emplace(bytes, static_cast<int32_t>(id));
+    }
+  }
+}
+
+std::string_view PipelineTokenizer::first_token_bytes(int32_t id) const {
+  return first_table_ != nullptr ? first_table_->at(id) : table_.at(id);
+}
+
+std::optional<int32_t> PipelineTokenizer::token_id(std::string_view bytes) const {
+  if (const auto found = id_of_content_.find(bytes); found != id_of_content_.end())
+    return found->second;
+  if (const auto found = id_of_bytes_.find(bytes); found != id_of_bytes_.end())
+    return found->second;
+  return std::nullopt;
+}
+
+std::string PipelineTokenizer::to_json() const {
+  return write_file_json(spec_, model_->to_json());
+}
+
+std::string PipelineTokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string text;
+  if (first_table_ != nullptr) {
+    while (!ids.empty() && skip_special && is_special(ids.front())) ids = ids.subspan(1);
+    if (!ids.empty()) {
+      text = first_table_->at(ids.front());
+      ids = ids.subspan(1);
+    }
+  }
+  table_.decode(ids, skip_special, text);
+  return decoder_.trim().apply(std::move(text));
+}
+
+void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& options,
+                                  std::vector<int32_t>& ids) const {
+  ScratchLease lease(*this);
+  Scratch& scratch = *lease;
+  const size_t first = ids.size();
+  const double share = options.dropout >= 0 ? options.dropout : model_->dropout();
+  MergeDropout dropout{share, RandomStream(options.seed, "dropout")};
+  if (share > 0) scratch.encoder.scratch().dropout = &dropout;
+  scratch.pieces.clear();
+  added_tokens_.raw().find(text, options.parse_special, scratch.pieces);
+  for (const TextPiece& piece : scratch.pieces) {
+    if (piece.id >= 0) {
+      ids.push_back(piece.id);
+      continue;
+    }
+    std::string_view normal = piece.text;
+    if (normalizer_ != nullptr) {
+      scratch.normalized = piece.text;
+      normalizer_->apply(scratch.normalized);
+      normal = scratch.normalized;
+    }
+    const bool at_start = piece.text.data() == text.data();
+    if (added_tokens_.normalized().empty()) {
+      encode_text(normal, at_start, scratch, ids);
+      continue;
+    }
+    scratch.normal_pieces.clear();
+    added_tokens_.normalized().find(normal, options.parse_special, scratch.normal_pieces);
+    for (const TextPiece& part : scratch.normal_pieces) {
+      if (part.id >= 0) {
+        ids.push_back(part.id);
+      } else {
+        encode_text(part.text, at_start && part.text.data() == normal.data(), scratch, ids);
+      }
+    }
+  }
+  if (options.add_template || options.fit) {
+    post_processor_.apply(options.add_template, options.fit, first, ids);
+  }
+}
+
+void PipelineTokenizer::encode_text(std::string_view text, bool at_start, Scratch& scratch,
+                                    std::vector<int32_t>& ids) const {
+  if (byte_ids_ != nullptr) {
+    for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+    return;
+  }
+  struct Sink : WordSink {
+    const WordModel& model;
+    WordEncoder& encoder;
+    std::vector<int32_t>& ids;
+    Sink(const WordModel& m, WordEncoder& e, std::vector<int32_t>& i)
+        : model(m), encoder(e), ids(i) {}
+    void take(std::span<const std::string_view> words, const char* readable_end) override {
+      encoder.encode(model, words, readable_end, ids);
+    }
+  };
+  Sink sink(*model_, scratch.encoder, ids);
+  pre_tokenizer_.run(text, at_start, sink);
+}
+
+}  // namespace rmkv

@@ -1,0 +1,36 @@
+// One thread's encoder of words: a cache in front of a WordModel.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/word_cache.h"
+#include "tokenizer/word_model.h"
+
+namespace rmkv {
+
+class WordEncoder {
+ public:
+  // Appends the tokens of the words.  Bytes up to `readable_end` may be read behind each word.
+  // Always called with the same model.
+  void encode(const WordModel& model, std::span<const std::string_view> words,
+              const char* readable_end, std::vector<int32_t>& ids);
+
+  WordScratch& scratch() { return scratch_; }
+  // Gives back the large buffers that one word of megabytes needed.
+  void shrink();
+
+ private:
+  // So many words are hashed and prefetched before the first is looked up.
+  static constexpr size_t kBatchWords = 256;
+
+  void encode_batch(const WordModel& model, std::span<const std::string_view> words,
+                    const char* readable_end, std::vector<int32_t>& ids);
+
+  WordCache cache_;
+  WordScratch scratch_;
+};
+
+}  // namespace rmkv
