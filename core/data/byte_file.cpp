@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "core/data/file_range.h"
 #include "core/data/gzip_file.h"
+#include "core/data/manifest.h"
 #include "core/data/zstd_file.h"
 
 namespace rmkv {
@@ -36,6 +37,10 @@ bool ends_with(const std::string& path, std::string_view ending) {
 }
 
 }  // namespace
+
+Table ByteFile::describe(const std::string& name) const {
+  return describe_file(path_, name);
+}
 
 std::string ByteFile::read(uint64_t begin, uint64_t length) const {
   // Checked before memory is taken: lengths come from files.

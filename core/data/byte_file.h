@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/value.h"
+
 namespace rmkv {
 
 class ByteFile {
@@ -23,6 +25,9 @@ class ByteFile {
   virtual size_t read_some(uint64_t begin, char* target, size_t length) const = 0;
   // Where reading may begin without work on what lies before; empty: anywhere.
   virtual std::vector<uint64_t> restart_points() const { return {}; }
+
+  // {path = name, size, hash} for a manifest.
+  virtual Table describe(const std::string& name) const;
 
   // Exactly these bytes; throws when the content ends before.
   std::string read(uint64_t begin, uint64_t length) const;

@@ -8,7 +8,6 @@
 #include "core/data/csv_row.h"
 #include "core/data/json_row.h"
 #include "core/data/line_cutter.h"
-#include "core/data/manifest.h"
 
 namespace rmkv {
 
@@ -224,7 +223,7 @@ uint64_t LineSource::document_key(uint64_t id) const {
 Table LineSource::manifest() const {
   List files, header;
   for (const File& file : files_)
-    files.push_back(describe_file(file.source.file->path(), file.source.relative_name));
+    files.push_back(file.source.file->describe(file.source.relative_name));
   for (const std::string& column : options_.header) header.push_back(column);
   Table table = mapper_.options().to_table();
   if (options_.format == LineFormat::kParagraphs) table = options_.row.to_table();

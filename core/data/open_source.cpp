@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
+#include "core/data/hub.h"
 #include "core/data/parquet_source.h"
 #include "core/data/text_source.h"
 #include "core/data/token_source.h"
@@ -70,9 +71,8 @@ std::vector<std::string> files_below(const std::string& folder) {
   return files;
 }
 
-SourcePtr make_source(Kind kind, const std::string& name, const std::vector<std::string>& paths,
-                      const std::string& root, const std::string& cache, OptionReader& reader) {
-  std::vector<SourceFile> files = open_source_files(paths, root, cache);
+SourcePtr make_source(Kind kind, const std::string& name, std::vector<SourceFile> files,
+                      OptionReader& reader) {
   if (kind == Kind::kTokens) {
     TokenSourceOptions options;
     reader.read("piece_tokens", options.piece_tokens, 2, int64_t{1} << 28);
@@ -109,9 +109,28 @@ SourcePtr make_source(Kind kind, const std::string& name, const std::vector<std:
   return std::make_shared<LineSource>(name, std::move(files), options);
 }
 
+SourcePtr open_hub_source(const std::string& path, OptionReader& reader) {
+  HubPath parsed = parse_hub_path(path);
+  std::string name = path.substr(4), cache = default_cache_folder();
+  reader.read("name", name);
+  reader.read("cache", cache);
+  HubData data = open_hub(parsed, cache);
+  Kind kind = kind_of(data.files[0].relative_name);
+  for (const SourceFile& file : data.files) {
+    if (kind_of(file.relative_name) != kind)
+      fail("data " + path, data.files[0].relative_name + " and " + file.relative_name,
+           "files of one kind", "name a configuration: hub:owner/name:config/split");
+  }
+  return make_source(kind, name, std::move(data.files), reader);
+}
+
 }  // namespace
 
 SourcePtr open_source(const std::string& given_path, const Table& table) {
+  if (is_hub_path(given_path)) {
+    OptionReader reader(table, "data " + given_path);
+    return open_hub_source(given_path, reader);
+  }
   std::string path = given_path;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.empty() || !path_exists(path))
@@ -129,7 +148,8 @@ SourcePtr open_source(const std::string& given_path, const Table& table) {
            "text, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin");
     }
     if (kind == Kind::kOther) kind = Kind::kText;
-    return make_source(kind, name, {path}, fs::path(path).parent_path().string(), cache, reader);
+    std::string root = fs::path(path).parent_path().string();
+    return make_source(kind, name, open_source_files({path}, root, cache), reader);
   }
   std::vector<std::string> files = files_below(path);
   std::map<Kind, std::vector<std::string>> by_kind;
@@ -159,7 +179,7 @@ SourcePtr open_source(const std::string& given_path, const Table& table) {
          ".txt, .md, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin files");
   }
   const auto& [kind, chosen] = *by_kind.begin();
-  return make_source(kind, name, chosen, path, cache, reader);
+  return make_source(kind, name, open_source_files(chosen, path, cache), reader);
 }
 
 }  // namespace rmkv

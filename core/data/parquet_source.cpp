@@ -6,7 +6,6 @@
 #include "core/base/cancel.h"
 #include "core/base/random.h"
 #include "core/data/json_row.h"
-#include "core/data/manifest.h"
 #include "core/data/parquet_library.h"
 
 namespace rmkv {
@@ -264,8 +263,7 @@ uint64_t ParquetSource::document_key(uint64_t id) const {
 
 Table ParquetSource::manifest() const {
   List files;
-  for (const SourceFile& file : files_)
-    files.push_back(describe_file(file.file->path(), file.relative_name));
+  for (const SourceFile& file : files_) files.push_back(file.file->describe(file.relative_name));
   Table table = mapper_.options().to_table();
   table["kind"] = "parquet";
   table["files"] = std::move(files);

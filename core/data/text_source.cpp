@@ -5,7 +5,6 @@
 
 #include "core/base/option_reader.h"
 #include "core/base/random.h"
-#include "core/data/manifest.h"
 
 namespace rmkv {
 
@@ -105,7 +104,7 @@ uint64_t TextSource::document_key(uint64_t id) const {
 Table TextSource::manifest() const {
   List files;
   for (const File& file : files_)
-    files.push_back(describe_file(file.source.file->path(), file.source.relative_name));
+    files.push_back(file.source.file->describe(file.source.relative_name));
   return {{"kind", "text"},
           {"split", options_.split},
           {"document_bytes", options_.document_bytes},

@@ -6,7 +6,6 @@
 
 #include "core/base/file.h"
 #include "core/base/random.h"
-#include "core/data/manifest.h"
 
 namespace rmkv {
 
@@ -271,9 +270,9 @@ uint64_t TokenSource::document_key(uint64_t id) const {
 Table TokenSource::manifest() const {
   List files;
   for (const File& file : files_) {
-    files.push_back(describe_file(file.source.file->path(), file.source.relative_name));
+    files.push_back(file.source.file->describe(file.source.relative_name));
     if (file.index != nullptr)
-      files.push_back(describe_file(file.index->path(), file.source.relative_name + ".idx"));
+      files.push_back(file.index->describe(file.source.relative_name + ".idx"));
   }
   return {{"kind", "tokens"},
           {"piece_tokens", options_.piece_tokens},

@@ -1,0 +1,266 @@
+// Listing, fetching, keeping.
+#include "core/data/hub.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/base/cancel.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/data/http.h"
+
+namespace rmkv {
+
+namespace {
+
+constexpr uint64_t kChunkBytes = uint64_t{8} << 20;
+constexpr uint64_t kLargestFile = uint64_t{1} << 44;
+constexpr size_t kMostPages = 10'000;
+
+std::string set_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string hub_endpoint() {
+  std::string endpoint = set_variable("HF_ENDPOINT");
+  if (endpoint.empty()) endpoint = "https://huggingface.co";
+  while (endpoint.back() == '/') endpoint.pop_back();
+  return endpoint;
+}
+
+std::string hub_token() {
+  std::string token = set_variable("HF_TOKEN"), path = set_variable("HF_TOKEN_PATH");
+  if (token.empty()) {
+    if (path.empty()) path = set_variable("HF_HOME");
+    if (!path.empty() && is_folder(path)) path += "/token";
+    if (path.empty()) path = set_variable("HOME") + "/.cache/huggingface/token";
+    if (path_exists(path) && !is_folder(path)) token = read_file(path, 4096);
+  }
+  while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
+  return token;
+}
+
+// A part of a URL: slashes stay where `slashes` says so.
+std::string escaped(const std::string& text, bool slashes) {
+  static const char* digits = "0123456789ABCDEF";
+  std::string out;
+  for (unsigned char c : text) {
+    if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~' || (slashes && c == '/')) {
+      out += static_cast<char>(c);
+    } else {
+      out += '%';
+      out += digits[c >> 4];
+      out += digits[c & 15];
+    }
+  }
+  return out;
+}
+
+struct Listed {
+  std::string path, identity;
+  uint64_t size = 0;
+};
+
+HttpAnswer ask(const std::string& url, const std::string& what) {
+  HttpRequest request;
+  request.url = url;
+  request.token = hub_token();
+  HttpAnswer answer = http_get(request);
+  if (answer.status == 401 || answer.status == 403) {
+    fail_because(what, "the hub refuses (" + std::to_string(answer.status) + ")",
+                 "a gated or private data set needs a token in HF_TOKEN");
+  }
+  if (answer.status != 200)
+    fail(what, "answer " + std::to_string(answer.status) + " of " + url, "the data set's page");
+  return answer;
+}
+
+std::string next_page(const HttpAnswer& answer) {
+  auto link = answer.headers.find("link");
+  if (link == answer.headers.end() || link->second.find("rel=\"next\"") == std::string::npos)
+    return "";
+  size_t open = link->second.find('<'), close = link->second.find('>');
+  return open == std::string::npos || close == std::string::npos
+             ? ""
+             : link->second.substr(open + 1, close - open - 1);
+}
+
+std::vector<Listed> list_files(const std::string& what, const std::string& url) {
+  std::vector<Listed> files;
+  std::string page = url;
+  for (size_t count = 0; !page.empty() && count < kMostPages; ++count) {
+    HttpAnswer answer = ask(page, what);
+    Value listing = parse_json(answer.body, page);
+    for (const Value& value : listing.as_list()) {
+      const Table& entry = value.as_table();
+      const Value *type = find(entry, "type"), *path = find(entry, "path"),
+                  *size = find(entry, "size"), *oid = find(entry, "oid"), *lfs = find(entry, "lfs");
+      if (type == nullptr || path == nullptr || type->as_string() != "file") continue;
+      Listed file{path->as_string(), oid != nullptr ? oid->as_string() : "", 0};
+      if (size != nullptr) file.size = static_cast<uint64_t>(std::max<int64_t>(0, size->as_int()));
+      if (lfs != nullptr && lfs->is_table()) {
+        const Value *hash = find(lfs->as_table(), "oid"), *real = find(lfs->as_table(), "size");
+        if (hash != nullptr) file.identity = hash->as_string();
+        if (real != nullptr)
+          file.size = static_cast<uint64_t>(std::max<int64_t>(0, real->as_int()));
+      }
+      if (file.size > kLargestFile || file.path.find("..") != std::string::npos)
+        fail(what, "'" + file.path + "' of " + std::to_string(file.size) + " bytes", "a file");
+      files.push_back(std::move(file));
+    }
+    page = next_page(answer);
+  }
+  return files;
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code code;
+  namespace fs = std::filesystem;
+  for (fs::recursive_directory_iterator at(folder, code), end; !code && at != end;
+       at.increment(code)) {
+    std::string name = at->path().filename().string();
+    if (name[0] == '.' && at->is_directory(code)) at.disable_recursion_pending();
+    if (at->is_regular_file(code) && name[0] != '.')
+      files.push_back(at->path().lexically_relative(folder).string());
+  }
+  if (code) fail_because(folder, "cannot list: " + code.message());
+  return files;
+}
+
+HubData open_snapshot(const std::string& folder, const HubPath& path, const std::string& cache) {
+  HubData data;
+  std::string card;
+  if (path_exists(folder + "/README.md")) card = read_file(folder + "/README.md", 1 << 24);
+  for (const std::string& file : choose_hub_files(files_in(folder), card, path))
+    data.files.push_back({open_byte_file(folder + "/" + file, cache), file});
+  return data;
+}
+
+}  // namespace
+
+HubFile::HubFile(std::string url, std::string token, uint64_t size_bytes, std::string identity,
+                 std::string folder)
+    : ChunkedFile(std::move(url)),
+      token_(std::move(token)),
+      identity_(std::move(identity)),
+      folder_(std::move(folder)) {
+  size_bytes_ = size_bytes;
+  for (uint64_t begin = 0; begin < size_bytes; begin += kChunkBytes) begins_.push_back(begin);
+}
+
+std::string HubFile::load_chunk(size_t index) const {
+  std::string kept = folder_ + "/" + std::to_string(index);
+  uint64_t length = chunk_bytes(index);
+  if (path_exists(kept) && file_size_bytes(kept) == length) return read_file(kept);
+  HttpRequest request;
+  request.url = path_;
+  request.token = token_;
+  request.begin = begins_[index];
+  request.length = length;
+  HttpAnswer answer = http_get(request);
+  if (answer.status / 100 != 2 || answer.body.size() != length) {
+    fail(path_, "answer " + std::to_string(answer.status),
+         "bytes from " + std::to_string(request.begin));
+  }
+  make_folders(folder_);
+  write_file_atomic(kept, answer.body);
+  return std::move(answer.body);
+}
+
+Table HubFile::describe(const std::string& name) const {
+  return {{"path", name}, {"size", size_bytes_}, {"hash", identity_}};
+}
+
+std::string HubFile::whole(const std::string& name) const {
+  std::string path = folder_ + "/" + std::filesystem::path(name).filename().string();
+  if (path_exists(path) && file_size_bytes(path) == size_bytes_) return path;
+  make_folders(folder_);
+  AtomicFile file(path);
+  for (size_t i = 0; i < begins_.size(); ++i) {
+    check_cancelled("data: fetching " + name);
+    file.write(load_chunk(i));
+  }
+  file.commit();
+  std::error_code ignored;
+  for (size_t i = 0; i < begins_.size(); ++i)
+    std::filesystem::remove(folder_ + "/" + std::to_string(i), ignored);
+  return path;
+}
+
+HubData open_hub(const HubPath& path, const std::string& cache_folder) {
+  std::string snapshot = find_hub_snapshot(path);
+  if (!snapshot.empty()) return open_snapshot(snapshot, path, cache_folder);
+  std::string what = "data hub:" + path.repository;
+  std::string offline = set_variable("HF_HUB_OFFLINE");
+  std::string repository = path.repository;
+  repository.replace(repository.find('/'), 1, "--");
+  std::string folder = cache_folder + "/hub/" + repository;
+  std::string pinned = folder + "/" + escaped(path.revision, false) + ".commit";
+  HubData data;
+  bool is_offline = !offline.empty() && offline != "0";
+  std::string base = hub_endpoint() + "/api/datasets/" + path.repository;
+  // The commit that a revision meant when it was first used here stays: a run resumes with it.
+  if (path_exists(pinned)) {
+    data.commit = read_file(pinned, 4096);
+  } else {
+    if (is_offline) fail_because(what, "not in a local cache, and HF_HUB_OFFLINE is set");
+    Value facts =
+        parse_json(ask(base + "/revision/" + escaped(path.revision, false), what).body, what);
+    const Value* sha = find(facts.as_table(), "sha");
+    if (sha == nullptr) fail(what, "no commit in the hub's answer", "a field 'sha'");
+    data.commit = sha->as_string();
+    if (data.commit.empty() ||
+        data.commit.find_first_not_of("0123456789abcdef") != std::string::npos)
+      fail(what, "commit '" + data.commit + "'", "hexadecimal digits");
+  }
+  std::string listing = folder + "/" + data.commit + ".json";
+  std::vector<Listed> files;
+  if (path_exists(listing)) {
+    Value kept = parse_json(read_file(listing), listing);
+    for (const Value& entry : kept.as_list())
+      files.push_back({find(entry.as_table(), "path")->as_string(),
+                       find(entry.as_table(), "hash")->as_string(),
+                       static_cast<uint64_t>(find(entry.as_table(), "size")->as_int())});
+  } else {
+    files = list_files(what, base + "/tree/" + data.commit + "?recursive=true&expand=false");
+    List kept;
+    for (const Listed& file : files)
+      kept.push_back(Table{{"path", file.path}, {"hash", file.identity}, {"size", file.size}});
+    make_folders(folder);
+    write_file_atomic(listing, write_json(kept));
+    write_file_atomic(pinned, data.commit);
+  }
+  std::vector<std::string> names;
+  std::string root =
+      hub_endpoint() + "/datasets/" + path.repository + "/resolve/" + data.commit + "/";
+  auto open = [&](const Listed& file) {
+    std::string identity = file.identity.empty() ? content_hash(file.path) : file.identity;
+    return std::make_shared<HubFile>(root + escaped(file.path, true), hub_token(), file.size,
+                                     identity, folder + "/files/" + escaped(identity, false));
+  };
+  std::string card;
+  for (const Listed& file : files) {
+    names.push_back(file.path);
+    if (file.path == "README.md") {
+      auto page = open(file);
+      card = page->read(0, page->size_bytes());
+    }
+  }
+  for (const std::string& name : choose_hub_files(names, card, path)) {
+    const Listed& file = *std::find_if(files.begin(), files.end(),
+                                       [&](const Listed& entry) { return entry.path == name; });
+    auto remote = open(file);
+    if (is_compressed(name)) {
+      data.files.push_back({open_byte_file(remote->whole(name), cache_folder), name});
+    } else {
+      data.files.push_back({remote, name});
+    }
+  }
+  return data;
+}
+
+}  // namespace rmkv
