@@ -10,6 +10,7 @@
 
 #include "core/kernels/attention.h"
 #include "core/kernels/loss.h"
+#include "core/kernels/rwkv_rows.h"
 #include "core/kernels/wkv.h"
 #include "core/tensor/tensor.h"
 
@@ -42,6 +43,10 @@ std::pair<Tensor, Tensor> wkv7(const Wkv7Rows& rows, const Tensor& state, const 
 std::pair<Tensor, Tensor> token_shift(const Tensor& x, const Tensor& previous, const Tensor& marks);
 Tensor mix_rows(const Tensor& x, const Tensor& difference, const Tensor& mixes,
                 const Tensor& deltas);
+Tensor apply_function(const Tensor& x, RowFunction function, at::ScalarType out,
+                      const Tensor& bias);
+Wkv7Operands wkv7_operands(const Wkv7Projections& given, int64_t heads);
+Tensor head_output(const HeadOutput& given);
 
 // The dtype in which a row of `dtype` is normalised, gated or soft-maxed: fp64 for fp64, else fp32.
 at::ScalarType arithmetic_dtype(at::ScalarType dtype);

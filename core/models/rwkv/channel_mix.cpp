@@ -34,9 +34,15 @@ class ChannelMix : public RwkvMix {
     const Tensor shares = stacked(shares_);
     const auto mixed =
         kernels::mix_rows(x, difference, current_shares_ ? 1 - shares : shares).unbind(0);
-    const Tensor out = kernels::linear(kernels::linear(mixed[0], key_).relu().square(), value_);
+    const auto function = [](const Tensor& rows, kernels::RowFunction f) {
+      return kernels::apply_function(rows, f, rows.scalar_type());
+    };
+    const Tensor hidden =
+        function(kernels::linear(mixed[0], key_), kernels::RowFunction::kReluSquared);
+    const Tensor out = kernels::linear(hidden, value_);
     if (!receptance_.defined()) return out;
-    return kernels::linear(mixed[1], receptance_).sigmoid() * out;
+    const Tensor receptance = kernels::linear(mixed[1], receptance_);
+    return function(receptance, kernels::RowFunction::kSigmoid) * out;
   }
 
  private:

@@ -30,20 +30,19 @@ Tensor stacked(const std::vector<Tensor>& mixtures) {
   return at::stack(mixtures);
 }
 
-Tensor low_rank(const Tensor& x, const Tensor& first, const Tensor& second, Activation activation) {
+Tensor low_rank(const Tensor& x, const Tensor& first, const Tensor& second,
+                std::optional<kernels::RowFunction> function) {
   Tensor inner = kernels::linear(x, first.t());
-  if (activation == Activation::kTanh) inner = inner.tanh();
-  if (activation == Activation::kSigmoid) inner = inner.sigmoid();
+  if (function) inner = kernels::apply_function(inner, *function, inner.scalar_type());
   return kernels::linear(inner, second.t());
 }
 
-Tensor head_norm(const Tensor& y, const Tensor& weight, const Tensor& bias, double epsilon) {
-  const Tensor rows = at::layer_norm(widened(y), {y.size(-1)}, {}, {}, epsilon);
-  return rows.flatten(-2) * weight + bias;
+at::ScalarType state_dtype(const Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
 Tensor widened(const Tensor& x) {
-  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  return x.to(state_dtype(x));
 }
 
 RwkvMixPtr make_time_mix(const RwkvConfig& config, const ParameterStore& store, int64_t layer) {

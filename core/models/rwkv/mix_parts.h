@@ -1,9 +1,11 @@
 // Pieces that the time mixes and channel mixes of all versions share.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/kernels/rwkv_rows.h"
 #include "core/models/rwkv/mixes.h"
 
 namespace rmkv {
@@ -28,12 +30,12 @@ Tensor shifted(const Tensor& x, RwkvPass& pass, const std::string& state_name);
 // mixtures [J] of [D] -> [J, D].
 Tensor stacked(const std::vector<Tensor>& mixtures);
 
-// activation(x first) second, x [B, T, D], first [D, R], second [R, D] -> [B, T, D].
-enum class Activation { kNone, kTanh, kSigmoid };
-Tensor low_rank(const Tensor& x, const Tensor& first, const Tensor& second, Activation activation);
+// f(x first) second, x [B, T, D], first [D, R], second [R, D] -> [B, T, D]; f may be left out.
+Tensor low_rank(const Tensor& x, const Tensor& first, const Tensor& second,
+                std::optional<kernels::RowFunction> function = std::nullopt);
 
-// GroupNorm over the heads of y [B, T, H, N] with weight and bias [D] -> [B, T, D] fp32 (fp64).
-Tensor head_norm(const Tensor& y, const Tensor& weight, const Tensor& bias, double epsilon);
+// The dtype of decays and states beside rows x: fp64 for fp64, else fp32.
+at::ScalarType state_dtype(const Tensor& x);
 
 // x as fp32, or as fp64 where it is: what pointwise arithmetic runs in.
 Tensor widened(const Tensor& x);

@@ -34,7 +34,8 @@ class TimeMix4 : public RwkvMix {
     // Stored shares are of the current row; mix_rows takes those of the row before.
     const auto mixed = kernels::mix_rows(x, difference, 1 - stacked(shares_)).unbind(0);
     const Tensor key = kernels::linear(mixed[0], key_), value = kernels::linear(mixed[1], value_);
-    const Tensor receptance = kernels::linear(mixed[2], receptance_).sigmoid();
+    const Tensor receptance = kernels::apply_function(
+        kernels::linear(mixed[2], receptance_), kernels::RowFunction::kSigmoid, x.scalar_type());
     auto [y, state] = kernels::wkv4(key, value, -widened(decay_).exp(), bonus_,
                                     pass.state.get(state_name_), pass.marks);
     pass.state.set(state_name_, state);

@@ -51,9 +51,16 @@ class TimeMix5 : public RwkvMix {
                                    per_channel(raw_bonus), pass.state.get(state_name_),
                                    rwkv_reset_state(config_, store_, layer_), pass.marks);
     pass.state.set(state_name_, state);
-    Tensor out = head_norm(y, norm_weight_, norm_bias_, config_.group_norm_epsilon);
-    if (gate_.defined()) out = out * at::silu(widened(kernels::linear(mixed[3], gate_)));
-    return kernels::linear(out.to(x.scalar_type()), output_, output_bias_);
+    kernels::HeadOutput out;
+    out.y = y;
+    out.weight = norm_weight_;
+    out.bias = norm_bias_;
+    out.epsilon = config_.group_norm_epsilon;
+    if (gate_.defined()) {
+      out.gate = kernels::apply_function(kernels::linear(mixed[3], gate_),
+                                         kernels::RowFunction::kSilu, x.scalar_type());
+    }
+    return kernels::linear(kernels::head_output(out), output_, output_bias_);
   }
 
  private:

@@ -16,6 +16,8 @@
 namespace rmkv {
 namespace {
 
+using Function = kernels::RowFunction;
+
 class TimeMix6 : public RwkvMix {
  public:
   TimeMix6(const RwkvConfig& config, const ParameterStore& store, int64_t layer)
@@ -49,16 +51,22 @@ class TimeMix6 : public RwkvMix {
     const auto heads = [&](const Tensor& rows, const Tensor& weight) {
       return kernels::linear(rows, weight).view({B, T, H, N});
     };
-    const Tensor speed =
-        decay_ + low_rank(mixed[0], decay_first_, decay_second_, Activation::kTanh);
-    auto [y, state] = kernels::wkv(
-        heads(mixed[3], receptance_), heads(mixed[1], key_), heads(mixed[2], value_),
-        (-widened(speed).exp()).exp().view({B, T, H, N}), bonus_, pass.state.get(state_name_),
-        rwkv_reset_state(config_, store_, layer_), pass.marks);
+    const Tensor decay =
+        kernels::apply_function(low_rank(mixed[0], decay_first_, decay_second_, Function::kTanh),
+                                Function::kDecay, state_dtype(x), decay_);
+    auto [y, state] =
+        kernels::wkv(heads(mixed[3], receptance_), heads(mixed[1], key_), heads(mixed[2], value_),
+                     decay.view({B, T, H, N}), bonus_, pass.state.get(state_name_),
+                     rwkv_reset_state(config_, store_, layer_), pass.marks);
     pass.state.set(state_name_, state);
-    const Tensor gate = at::silu(widened(kernels::linear(mixed[4], gate_)));
-    const Tensor out = head_norm(y, norm_weight_, norm_bias_, config_.group_norm_epsilon) * gate;
-    return kernels::linear(out.to(x.scalar_type()), output_, output_bias_);
+    kernels::HeadOutput out;
+    out.y = y;
+    out.weight = norm_weight_;
+    out.bias = norm_bias_;
+    out.epsilon = config_.group_norm_epsilon;
+    out.gate =
+        kernels::apply_function(kernels::linear(mixed[4], gate_), Function::kSilu, x.scalar_type());
+    return kernels::linear(kernels::head_output(out), output_, output_bias_);
   }
 
  private:
@@ -66,7 +74,9 @@ class TimeMix6 : public RwkvMix {
   Tensor share_changes(const Tensor& x, const Tensor& difference) const {
     const int64_t rank = config_.mix_rank;
     const Tensor first = kernels::mix_rows(x, difference, first_share_.unsqueeze(0)).squeeze(0);
-    const auto inner = kernels::linear(first, share_first_.t()).tanh().split(rank, -1);
+    const auto inner = kernels::apply_function(kernels::linear(first, share_first_.t()),
+                                               Function::kTanh, x.scalar_type())
+                           .split(rank, -1);
     const auto second = share_second_.unbind(0);  // five of [R, D]
     std::vector<Tensor> changes;
     for (size_t j = 0; j < 5; ++j) changes.push_back(kernels::linear(inner[j], second[j].t()));

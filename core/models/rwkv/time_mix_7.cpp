@@ -9,8 +9,6 @@
 //   out = W_o ((GroupNorm_H(y) + (sum_head r k r_k) v) * g)
 //
 // arXiv 2503.14456, section 4; rwkv-family.md, section 1.5.
-#include <cmath>
-
 #include "core/kernels/linear.h"
 #include "core/kernels/token_shift.h"
 #include "core/kernels/wkv.h"
@@ -21,9 +19,7 @@
 namespace rmkv {
 namespace {
 
-// The slowest a channel may forget: w stays above exp(-e^(-1/2)) = 0.545.
-const double kDecayScale = std::exp(-0.5);
-constexpr double kSmallestNorm = 1e-12;
+using Function = kernels::RowFunction;
 
 class TimeMix7 : public RwkvMix {
  public:
@@ -56,49 +52,48 @@ class TimeMix7 : public RwkvMix {
     const Tensor difference = shifted(x, pass, shift_name_);
     const auto mixed = kernels::mix_rows(x, difference, stacked(shares_)).unbind(0);
 
-    const Tensor receptance = heads(widened(kernels::linear(mixed[0], receptance_)));
-    const Tensor decay =
-        (-kDecayScale * raised(mixed[1], decay_, Activation::kTanh).sigmoid()).exp();
-    const Tensor raw_key = widened(kernels::linear(mixed[2], key_));
-    const Tensor value = mixed_value(mixed[3], pass);
-    const Tensor rate = raised(mixed[4], rate_, Activation::kNone).sigmoid();
-    const Tensor gate = low_rank(mixed[5], gate_first_, gate_second_, Activation::kSigmoid);
+    kernels::Wkv7Projections given;
+    const Tensor receptance = heads(kernels::linear(mixed[0], receptance_));
+    given.key = kernels::linear(mixed[2], key_);
+    given.value = kernels::linear(mixed[3], value_);
+    given.decay_change = low_rank(mixed[1], decay_.first, decay_.second, Function::kTanh);
+    given.decay_bias = decay_.bias;
+    given.rate_change = low_rank(mixed[4], rate_.first, rate_.second);
+    given.rate_bias = rate_.bias;
+    given.removal_scale = removal_scale_;
+    given.rate_scale = rate_scale_;
+    if (layer_ == 0) {
+      pass.first_value = given.value;
+    } else {
+      given.first_value = pass.first_value;
+      given.value_change = low_rank(mixed[3], mixing_.first, mixing_.second);
+      given.value_bias = mixing_.bias;
+    }
+    const kernels::Wkv7Operands operands = kernels::wkv7_operands(given, H);
 
-    const Tensor removal = normalised(heads(raw_key * removal_scale_));
-    const Tensor key = heads(raw_key * (1 + (rate - 1) * rate_scale_));
-    auto [y, state] = kernels::wkv7(
-        {receptance, heads(decay), key, heads(value), -removal, removal * heads(rate)},
-        pass.state.get(state_name_), rwkv_reset_state(config_, store_, layer_), pass.marks);
+    const Tensor key = heads(operands.key), value = heads(operands.value);
+    auto [y, state] = kernels::wkv7({receptance, heads(operands.decay), key, value,
+                                     heads(operands.removal), heads(operands.replacement)},
+                                    pass.state.get(state_name_),
+                                    rwkv_reset_state(config_, store_, layer_), pass.marks);
     pass.state.set(state_name_, state);
-    const Tensor bonus = (receptance * key * bonus_).sum(-1, /*keepdim=*/true) * heads(value);
-    const Tensor out =
-        (head_norm(y, norm_weight_, norm_bias_, config_.group_norm_epsilon) + bonus.flatten(-2)) *
-        widened(gate);
-    return kernels::linear(out.to(x.scalar_type()), output_, output_bias_);
+    kernels::HeadOutput out;
+    out.y = y;
+    out.weight = norm_weight_;
+    out.bias = norm_bias_;
+    out.gate = low_rank(mixed[5], gate_first_, gate_second_, Function::kSigmoid);
+    out.receptance = receptance;
+    out.key = key;
+    out.value = value;
+    out.bonus = bonus_;
+    out.epsilon = config_.group_norm_epsilon;
+    return kernels::linear(kernels::head_output(out), output_, output_bias_);
   }
 
  private:
   struct Raised {                // a bias and a low-rank map
     Tensor bias, first, second;  // [D], [D, R], [R, D]
   };
-
-  static Tensor raised(const Tensor& x, const Raised& map, Activation activation) {
-    return map.bias + widened(low_rank(x, map.first, map.second, activation));
-  }
-
-  // v, drawn towards layer 0's above it.
-  Tensor mixed_value(const Tensor& x, RwkvPass& pass) const {
-    const Tensor value = widened(kernels::linear(x, value_));
-    if (layer_ == 0) {
-      pass.first_value = value;
-      return value;
-    }
-    return value + (pass.first_value - value) * raised(x, mixing_, Activation::kNone).sigmoid();
-  }
-
-  static Tensor normalised(const Tensor& rows) {
-    return rows / rows.norm(2, -1, /*keepdim=*/true).clamp_min(kSmallestNorm);
-  }
 
   RwkvConfig config_;
   const ParameterStore& store_;
