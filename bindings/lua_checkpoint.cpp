@@ -1,4 +1,5 @@
 // Module rmkv.checkpoint: run folders, checkpoints, models for inference (core/checkpoint).
+#include "bindings/load_options.h"
 #include "bindings/lua_value.h"
 #include "bindings/modules.h"
 #include "bindings/objects.h"
@@ -129,13 +130,8 @@ int restore(Call& c) {
 }
 
 int load(Call& c) {
-  Table options = c.table(2);
-  std::string device = "cpu", dtype = "fp32";
-  OptionReader reader(options, "rmkv.checkpoint.load_model");
-  reader.read("device", device);
-  reader.read("dtype", dtype, {"fp32", "fp64"});
-  reader.finish();
-  LoadedModel loaded = load_model(c.string(1), parse_dtype(dtype), parse_device(device));
+  LoadedModel loaded =
+      load_model(c.string(1), load_options(c.table(2), "rmkv.checkpoint.load_model"));
   lua_newtable(c.L);
   c.push_object(std::shared_ptr<LanguageModel>(std::move(loaded.model)));
   lua_setfield(c.L, -2, "model");
@@ -147,6 +143,8 @@ int load(Call& c) {
   lua_setfield(c.L, -2, "path");
   c.push(Value(loaded.facts));
   lua_setfield(c.L, -2, "facts");
+  c.push(loaded.format);
+  lua_setfield(c.L, -2, "format");
   return 1;
 }
 
@@ -205,17 +203,10 @@ Module checkpoint_module() {
                .call = restore,
                .errors = "when the checkpoint is damaged, before anything is changed"},
               {.name = "rmkv.checkpoint.load_model",
-               .doc = "Loads a model for inference from a checkpoint folder, a run folder, or a "
-                      ".pt or "
-                      ".safetensors file of the original program.",
-               .args = {{"path", "string", ""},
-                        {.name = "options",
-                         .type = "options?",
-                         .doc = "",
-                         .keys = {{"device", "string?", "", "cpu"},
-                                  {"dtype", "string?", "of the parameters: fp32 or fp64",
-                                   "fp32"}}}},
-               .returns = {{"", "table", "{model, tokenizer?, path, facts}"}},
+               .doc = "Loads a model from a checkpoint folder, a run folder, a file of the "
+                      "original program or an RWKV model file of any format.",
+               .args = {{"path", "string", ""}, load_options_field()},
+               .returns = {{"", "table", "{model, tokenizer?, path, facts, format}"}},
                .call = load},
           },
       .classes = {&class_of<RunFolder>()}};

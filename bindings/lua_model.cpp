@@ -1,6 +1,7 @@
 // Module rmkv.model: building, inspecting and probing models.
 #include <algorithm>
 
+#include "bindings/load_options.h"
 #include "bindings/modules.h"
 #include "bindings/objects.h"
 #include "bindings/tensor_args.h"
@@ -37,6 +38,18 @@ int create(Call& c) {
       create_model(c.table(1), seed ? static_cast<uint64_t>(seed->as_int()) : 0,
                    dtype_option(options, "dtype", at::kFloat), device_option(options));
   return c.push_object(made);
+}
+
+int load_file(Call& c) {
+  LoadedModel loaded = load_model(c.string(1), load_options(c.table(2), "rmkv.model.load"));
+  const Table about{{"path", loaded.path},
+                    {"format", loaded.format},
+                    {"names", loaded.names},
+                    {"tokenizer", loaded.tokenizer_path},
+                    {"facts", loaded.facts}};
+  c.push_object(std::shared_ptr<LanguageModel>(std::move(loaded.model)));
+  c.push(Value(about));
+  return 2;
 }
 
 int preset(Call& c) {
@@ -265,6 +278,15 @@ Module model_module() {
                .returns = {{"", "Model", ""}},
                .call = create,
                .errors = "on an unknown key, naming the nearest, or a value out of range"},
+              {.name = "rmkv.model.load",
+               .doc = "Loads a model from a checkpoint folder, a run folder, a file of the "
+                      "original program or an RWKV model file: .pth, safetensors (also sharded), "
+                      "rwkv.cpp, GGUF.",
+               .args = {path, load_options_field()},
+               .returns = {{"", "Model", ""},
+                           {"about", "table", "{path, format, names, tokenizer, facts}"}},
+               .call = load_file,
+               .errors = "naming the file and the tensor that is missing, unknown or misshapen"},
               {.name = "rmkv.model.preset",
                .doc = "Returns the configuration of a named size, without its vocabulary.",
                .args = {{"architecture", "string", "\"rmkv\""},

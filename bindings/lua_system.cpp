@@ -24,6 +24,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/kernels/cuda/library.h"
+#include "core/kernels/product.h"
 #include "core/tensor/cuda_runtime.h"
 #include "core/tensor/tensor.h"
 
@@ -58,6 +59,11 @@ int sleep_for(Call& c) {
 int threads(Call& c) {
   if (c.has(1)) set_thread_count(c.integer(1));
   return c.push(thread_count());
+}
+
+int deterministic(Call& c) {
+  if (c.has(1)) kernels::set_row_invariant(c.boolean(1));
+  return c.push(kernels::row_invariant());
 }
 
 int exists(Call& c) {
@@ -311,6 +317,12 @@ Module system_module() {
            .args = {{"count", "integer?", "", "unchanged", 1, 4096}},
            .returns = {{"", "integer", ""}},
            .call = threads},
+          {.name = "rmkv.system.deterministic",
+           .doc = "Sets and returns whether products sum every row in one fixed order: results are "
+                  "then the same bits for any split of the tokens and any number of threads.",
+           .args = {{"on", "boolean?", "", "unchanged"}},
+           .returns = {{"", "boolean", ""}},
+           .call = deterministic},
           {.name = "rmkv.system.device_facts",
            .doc = "Describes a device.",
            .args = {{"device", "string?", "", "\"cpu\""}},

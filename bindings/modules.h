@@ -15,6 +15,8 @@ Module system_module();      // rmkv.system
 Module tensor_module();      // rmkv.tensor
 Module tokenizer_module();   // rmkv.tokenizer
 Module model_module();       // rmkv.model
+Module engine_module();      // rmkv.engine
+Module weights_module();     // rmkv.weights
 Module state_module();       // rmkv.state
 Module optim_module();       // rmkv.optim
 Module data_module();        // rmkv.data

@@ -45,6 +45,11 @@ int item(Call& c) {
   return push_scalar(c, x);
 }
 
+int pack(Call& c) {
+  const Tensor flat = tensor_arg(c, 1).detach().to(at::kCPU).contiguous();
+  return c.push(std::string_view(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes()));
+}
+
 int totable(Call& c) {
   return push_nested(c, tensor_arg(c, 1));
 }
@@ -296,6 +301,11 @@ void add_shape_operations(std::vector<Function>& list) {
        .returns = {{"", "number|boolean", ""}},
        .call = item,
        .errors = "when there is more than one"},
+      {.name = "Tensor:pack",
+       .doc = "Returns the raw little-endian bytes of all elements, in order.",
+       .args = {},
+       .returns = {{"", "string", ""}},
+       .call = pack},
       {.name = "Tensor:totable",
        .doc = "Returns the elements as nested lists.",
        .args = {},

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/checkpoint/pt_file.h"
+#include "core/checkpoint/stored_weights.h"
 #include "core/tensor/safetensors.h"
 #include "core/tensor/torch.h"
 
@@ -163,7 +164,8 @@ bool looks_like_original(const TensorMap& tensors) {
 ImportedModel import_original(const std::string& path) {
   TensorMap tensors;
   Table rest;
-  if (ends_with(path, ".safetensors")) {
+  // Told apart by content: a zip, or a header length and its opening brace.
+  if (detect_weight_format(MappedFile(path).bytes()) == "safetensors") {
     tensors = read_safetensors(path).tensors;
   } else {
     PtFile file = read_pt(path);
@@ -171,7 +173,7 @@ ImportedModel import_original(const std::string& path) {
     rest = std::move(file.rest);
   }
   if (!looks_like_original(tensors)) {
-    fail(path, "weights of another model", "the weights of the original RMKV program");
+    fail(path, "weights of another model", "those of the original RMKV program or of an RWKV model");
   }
   Weights weights(model_weights(tensors), path);
   const Sizes sizes = read_sizes(weights, path, rest);

@@ -8,6 +8,8 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/import_original.h"
 #include "core/checkpoint/run_folder.h"
+#include "core/models/rwkv/engine.h"
+#include "core/tensor/torch.h"
 
 namespace rmkv {
 
@@ -41,30 +43,121 @@ std::string checkpoint_of_run(const std::string& path) {
       "a checkpoint is a folder with manifest.json; a run folder holds rmkv_<mode>_step_<N>");
 }
 
-LoadedModel load_folder(const std::string& path, at::ScalarType dtype, at::Device device) {
+std::optional<WeightType> engine_type(const LoadOptions& options) {
+  if (options.weights == "stored") return std::nullopt;
+  return parse_weight_type(options.weights);
+}
+
+std::unique_ptr<LanguageModel> make_engine(const RwkvConfig& config, const WeightMap& weights,
+                                           const LoadOptions& options) {
+  if (options.device.type() != at::kCPU) {
+    fail("weights", "packed weights on " + device_name(options.device), "the CPU",
+         "without `weights` the model runs on that device");
+  }
+  return make_rwkv_engine(config, weights, engine_type(options), options.threads);
+}
+
+void need_trainable(const std::string& path, const LoadOptions& options) {
+  if (!options.weights.empty()) {
+    fail(path, "packed weights (" + options.weights + ") for another architecture", "RWKV");
+  }
+}
+
+bool is_rwkv_config(const Table& config) {
+  const Value* name = find(config, "architecture");
+  return name && name->is_string() && is_rwkv_architecture(name->as_string());
+}
+
+WeightFile weights_of(const CheckpointContent& content) {
+  WeightFile file;
+  file.format = "checkpoint";
+  file.names = "rwkv";
+  file.config = RwkvConfig::from_table(content.config);
+  for (const auto& [name, tensor] : content.model) file.weights[name] = weight_of(tensor);
+  return file;
+}
+
+LoadedModel load_folder(const std::string& path, const LoadOptions& options) {
   CheckpointContent content = load_checkpoint(path, CheckpointParts::kModel);
   LoadedModel loaded;
-  // The seed only fills values that are overwritten.
-  loaded.model = create_model(content.config, 0, dtype, device);
-  loaded.model->parameters().load(content.model);
   loaded.path = path;
+  loaded.format = "checkpoint";
   loaded.tokenizer_path = find_tokenizer(path);
   loaded.facts = std::move(content.facts);
+  if (is_rwkv_config(content.config) && !options.weights.empty()) {
+    const WeightFile file = weights_of(content);
+    loaded.model = make_engine(file.config, file.weights, options);
+    return loaded;
+  }
+  need_trainable(path, options);
+  // The seed only fills values that are overwritten.
+  loaded.model = create_model(content.config, 0, options.parameter_dtype, options.device);
+  loaded.model->parameters().load(content.model);
   return loaded;
+}
+
+std::unique_ptr<LanguageModel> make_trainable(const WeightFile& file, const LoadOptions& options) {
+  auto model = create_model(file.config.to_table(), 0, options.parameter_dtype, options.device);
+  // One tensor at a time: names and shapes are checked, and a large model is not held twice.
+  for (const Parameter& parameter : model->parameters().all()) {
+    auto found = file.weights.find(parameter.name);
+    if (found == file.weights.end()) {
+      parameter.value.detach().zero_();
+    } else {
+      parameter.value.detach().copy_(found->second.to_float());
+    }
+  }
+  model->parameters().mark_changed();
+  return model;
+}
+
+LoadedModel load_file(const std::string& path, const LoadOptions& options) {
+  LoadedModel loaded;
+  loaded.path = path;
+  StoredWeights stored = read_stored_weights(path);
+  if (is_rwkv(stored)) {
+    const WeightFile file = import_rwkv(std::move(stored), path);
+    loaded.format = file.format;
+    loaded.names = file.names;
+    loaded.model = options.weights.empty() ? make_trainable(file, options)
+                                           : make_engine(file.config, file.weights, options);
+    return loaded;
+  }
+  need_trainable(path, options);
+  const ImportedModel imported = import_original(path);
+  loaded.format = "original";
+  loaded.names = "rmkv";
+  loaded.model = create_model(imported.config, 0, options.parameter_dtype, options.device);
+  loaded.model->parameters().load(imported.tensors);
+  return loaded;
+}
+
+// A folder as Hugging Face's tools write it.
+bool is_weight_folder(const std::string& path) {
+  for (const char* name : {"model.safetensors.index.json", "model.safetensors", "config.json"}) {
+    if (path_exists((fs::path(path) / name).string())) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-LoadedModel load_model(const std::string& path, at::ScalarType dtype, at::Device device) {
+LoadedModel load_model(const std::string& path, const LoadOptions& options) {
   if (!path_exists(path)) fail_because(path, "no such checkpoint");
-  if (is_checkpoint(path)) return load_folder(path, dtype, device);
-  if (is_folder(path)) return load_folder(checkpoint_of_run(path), dtype, device);
-  ImportedModel imported = import_original(path);
-  LoadedModel loaded;
-  loaded.model = create_model(imported.config, 0, dtype, device);
-  loaded.model->parameters().load(imported.tensors);
-  loaded.path = path;
-  return loaded;
+  if (!is_folder(path)) return load_file(path, options);
+  if (is_checkpoint(path)) return load_folder(path, options);
+  if (is_weight_folder(path)) return load_file(path, options);
+  return load_folder(checkpoint_of_run(path), options);
+}
+
+WeightFile load_rwkv_weights(const std::string& path) {
+  if (!path_exists(path)) fail_because(path, "no such model file");
+  const bool weights = !is_folder(path) || (!is_checkpoint(path) && is_weight_folder(path));
+  if (weights) return read_weight_file(path);
+  CheckpointContent content = load_checkpoint(is_checkpoint(path) ? path : checkpoint_of_run(path),
+                                              CheckpointParts::kModel);
+  if (!is_rwkv_config(content.config)) fail(path, "a checkpoint of another model", "one of RWKV");
+  return weights_of(content);
 }
 
 }  // namespace rmkv

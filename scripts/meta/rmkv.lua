@@ -190,6 +190,11 @@ function rmkv.system.sleep(seconds) end
 ---@return integer
 function rmkv.system.threads(count) end
 
+---Sets and returns whether products sum every row in one fixed order: results are then the same bits for any split of the tokens and any number of threads.
+---@param on? boolean
+---@return boolean
+function rmkv.system.deterministic(on) end
+
 ---Describes a device.
 ---
 ---Raises on an unknown kind of device
@@ -685,6 +690,10 @@ function Tensor:device() end
 ---Raises when there is more than one
 ---@return number|boolean
 function Tensor:item() end
+
+---Returns the raw little-endian bytes of all elements, in order.
+---@return string
+function Tensor:pack() end
 
 ---Returns the elements as nested lists.
 ---@return table|number|boolean
@@ -1333,7 +1342,7 @@ function Tensor:sample(options) end
 ---text to token ids and back, training a vocabulary
 rmkv.tokenizer = {}
 
----Reads a tokenizer.json.
+---Reads a tokenizer.json, a tiktoken rank file, a World vocabulary, or a folder with one of them or vocab.json and merges.txt.
 ---
 ---Raises when the file is missing, damaged, or asks for what is not supported
 ---@param path string
@@ -1390,8 +1399,9 @@ function TokenizerTrainer:add(text) end
 ---Raises when an endless source is given without limit
 ---@param source rmkv.Source
 ---@param limit_bytes? number stop after about so much
+---@param limit_documents? number stop after so many
 ---@return integer # bytes added
-function TokenizerTrainer:add_source(source, limit_bytes) end
+function TokenizerTrainer:add_source(source, limit_bytes, limit_documents) end
 
 ---Finds the merges of everything added so far.
 ---@return rmkv.Tokenizer
@@ -1407,6 +1417,10 @@ function TokenizerTrainer:documents() end
 
 ---@class Tokenizer.encode.options
 ---@field special? boolean special tokens written in the text become their ids (default true)
+---@field template? boolean with what the file puts before and behind a text (default false)
+---@field fit? boolean with the truncation and padding of the file (default false)
+---@field dropout? number BPE merges passed over with this probability (default as the file says)
+---@field seed? integer for dropout (default 0)
 
 ---Turns text into ids.
 ---@param text string any bytes
@@ -1416,12 +1430,72 @@ function Tokenizer:encode(text, options) end
 
 ---@class Tokenizer.encode_tensor.options
 ---@field special? boolean special tokens written in the text become their ids (default true)
+---@field template? boolean with what the file puts before and behind a text (default false)
+---@field fit? boolean with the truncation and padding of the file (default false)
+---@field dropout? number BPE merges passed over with this probability (default as the file says)
+---@field seed? integer for dropout (default 0)
 
 ---Turns text into ids in a tensor.
 ---@param text string any bytes
 ---@param options? Tokenizer.encode_tensor.options
 ---@return rmkv.Tensor # int64 [n]
 function Tokenizer:encode_tensor(text, options) end
+
+---@class Tokenizer.encode_bytes.options
+---@field special? boolean special tokens written in the text become their ids (default true)
+---@field template? boolean with what the file puts before and behind a text (default false)
+---@field fit? boolean with the truncation and padding of the file (default false)
+---@field dropout? number BPE merges passed over with this probability (default as the file says)
+---@field seed? integer for dropout (default 0)
+
+---Turns text into ids written as bytes, for pipes and files.
+---@param text string any bytes
+---@param format string
+---@param options? Tokenizer.encode_bytes.options
+---@return string
+---@return integer # ids
+---@return number # seconds
+function Tokenizer:encode_bytes(text, format, options) end
+
+---@class Tokenizer.encode_lines.options
+---@field special? boolean special tokens written in the text become their ids (default true)
+---@field template? boolean with what the file puts before and behind a text (default false)
+---@field fit? boolean with the truncation and padding of the file (default false)
+---@field dropout? number BPE merges passed over with this probability (default as the file says)
+---@field seed? integer for dropout (default 0)
+
+---Turns lines of JSON strings into lines of arrays of ids.
+---
+---Raises on a line that is no JSON string
+---@param lines string whole lines
+---@param first_line integer number of the first line in messages
+---@param options? Tokenizer.encode_lines.options
+---@return string
+function Tokenizer:encode_lines(lines, first_line, options) end
+
+---@class Tokenizer.decode_bytes.options
+---@field skip_special? boolean leave special tokens out (default false)
+
+---Turns ids written as bytes into text.
+---
+---Raises on what is no id of the vocabulary
+---@param bytes string
+---@param format string
+---@param options? Tokenizer.decode_bytes.options
+---@return string
+function Tokenizer:decode_bytes(bytes, format, options) end
+
+---@class Tokenizer.decode_lines.options
+---@field skip_special? boolean leave special tokens out (default false)
+
+---Turns lines of arrays of ids into lines of JSON strings.
+---
+---Raises as decode_bytes
+---@param lines string whole lines
+---@param first_line integer number of the first line in messages
+---@param options? Tokenizer.decode_lines.options
+---@return string
+function Tokenizer:decode_lines(lines, first_line, options) end
 
 ---@class Tokenizer.decode.options
 ---@field skip_special? boolean leave special tokens out (default false)
@@ -1465,7 +1539,7 @@ function Tokenizer:id(bytes) end
 ---@return integer
 function Tokenizer:vocab_size() end
 
----Returns "bpe", "bytes" or "characters".
+---Returns "bpe", "bytes", "unigram", "wordpiece", "words", "characters" or "world".
 ---@return string
 function Tokenizer:kind() end
 
@@ -1517,6 +1591,21 @@ rmkv.model = {}
 ---@param options? rmkv.model.create.options
 ---@return rmkv.Model
 function rmkv.model.create(config, options) end
+
+---@class rmkv.model.load.options
+---@field device? string  (default "cpu")
+---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
+---@field weights? string RWKV for inference, packed: fp32, bf16, fp16, q8_0, .. or "stored"; without it a trainable model
+---@field threads? integer of packed weights; 0: as the program (default 0)
+
+---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file: .pth, safetensors (also sharded), rwkv.cpp, GGUF.
+---
+---Raises naming the file and the tensor that is missing, unknown or misshapen
+---@param path string
+---@param options? rmkv.model.load.options
+---@return rmkv.Model
+---@return table about # {path, format, names, tokenizer, facts}
+function rmkv.model.load(path, options) end
 
 ---Returns the configuration of a named size, without its vocabulary.
 ---
@@ -1654,6 +1743,63 @@ function Model:probe(name, state) end
 ---@return table
 function Model:memory_names(state) end
 
+---RWKV model files of this and other programs
+rmkv.weights = {}
+
+---Tells what a file is and what is in it, without loading the model.
+---
+---Raises naming the file and what is wrong with it
+---@param from string a model file or folder, or a checkpoint of RWKV
+---@return table # {format, names, config, types, parameters, bytes, tensor_count, tensors = {{name, type, shape}}}
+function rmkv.weights.describe(from) end
+
+---Lists the formats that can be written.
+---@return table
+function rmkv.weights.formats() end
+
+---@class rmkv.weights.convert.options
+---@field format? string one of formats() (default "safetensors")
+---@field dtype? string of the matrices: fp32, fp16, bf16, q8_0, ..
+---@field shard_bytes? number safetensors: size of a shard (default 5e9)
+
+---Writes a model file in another format or number type.
+---
+---Raises when the source is damaged or the format cannot hold the model
+---@param from string a model file or folder, or a checkpoint of RWKV
+---@param to string path of the new file
+---@param options? rmkv.weights.convert.options
+---@param progress? function called with bytes written and bytes to write
+---@return table paths # the files written, the one to load last
+---@return table about # what the source is
+function rmkv.weights.convert(from, to, options, progress) end
+
+---inference engines of random weights, for measuring
+rmkv.engine = {}
+
+---@class rmkv.engine.random.options
+---@field weights? string fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default "fp32")
+---@field threads? integer 0: as many as rmkv.system.threads() (default 0)
+---@field seed? integer of the weights (default 0)
+
+---Builds an inference engine of an RWKV shape with random weights.
+---
+---Raises on an unknown key, or a value out of range
+---@param config table as for rmkv.model.create
+---@param options? rmkv.engine.random.options
+---@return rmkv.Model
+function rmkv.engine.random(config, options) end
+
+---Returns what an engine reads and holds; nil for a model for training.
+---@param model rmkv.Model
+---@return table? # step_bytes (weights read for a token and its logits), prefill_multiplications (a token without logits), weight_bytes, threads
+---@return string? message
+function rmkv.engine.facts(model) end
+
+---Measures the machine: takes about half a second.
+---@param threads? integer
+---@return table # read_bandwidth in bytes a second; fp32, bf16, int8: additions and multiplications a second
+function rmkv.engine.machine(threads) end
+
 ---what a model remembers, as a value; states are made by Model:state and Session:state
 rmkv.state = {}
 
@@ -1752,10 +1898,10 @@ function State:save(path) end
 rmkv.optim = {}
 
 ---@class rmkv.optim.adamw.options
----@field betas? table { beta1, beta2 } (default { 0.9, 0.95 })
----@field eps? number  (default 1e-8)
+---@field betas? table { beta1, beta2 } (default the model's)
+---@field eps? number  (default the model's)
 ---@field weight_decay? number of matrices (default 0.1)
----@field groups? table matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = } (default gate = { lr_scale = 20 })
+---@field groups? table matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = } (default the model's)
 
 ---Makes an AdamW optimiser for a model; the learning rate comes with each step.
 ---
@@ -1866,7 +2012,7 @@ function rmkv.data.evaluation(options) end
 function Source:name() end
 
 ---Returns the number of documents.
----@return integer? # nil when there is no end
+---@return integer? # nil when there is no end, or only a pass over the data would tell
 function Source:count() end
 
 ---Returns the text of a document.
@@ -2369,13 +2515,15 @@ function rmkv.checkpoint.config(path) end
 function rmkv.checkpoint.restore(path, parts) end
 
 ---@class rmkv.checkpoint.load_model.options
----@field device? string  (default cpu)
----@field dtype? string of the parameters: fp32 or fp64 (default fp32)
+---@field device? string  (default "cpu")
+---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
+---@field weights? string RWKV for inference, packed: fp32, bf16, fp16, q8_0, .. or "stored"; without it a trainable model
+---@field threads? integer of packed weights; 0: as the program (default 0)
 
----Loads a model for inference from a checkpoint folder, a run folder, or a .pt or .safetensors file of the original program.
+---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file of any format.
 ---@param path string
 ---@param options? rmkv.checkpoint.load_model.options
----@return table # {model, tokenizer?, path, facts}
+---@return table # {model, tokenizer?, path, facts, format}
 function rmkv.checkpoint.load_model(path, options) end
 
 ---what a run writes down
