@@ -56,10 +56,20 @@ Tensor marks_of(const Tensor& tokens, const ForwardOptions& options) {
 
 RwkvModel::RwkvModel(const RwkvConfig& config, uint64_t seed, at::ScalarType dtype,
                      at::Device device)
+    : RwkvModel(
+          config,
+          [&](const RwkvParameter& parameter) {
+            return rwkv_initial_value(config, parameter, seed);
+          },
+          dtype, device) {}
+
+RwkvModel::RwkvModel(const RwkvConfig& config, const RwkvValues& value, at::ScalarType dtype,
+                     at::Device device)
     : config_(config), parameters_(dtype, device) {
   for (const RwkvParameter& parameter : rwkv_parameters(config_)) {
-    parameters_.add(parameter.name, rwkv_initial_value(config_, parameter, seed).to(dtype),
-                    rwkv_parameter_group(parameter));
+    const Tensor given = value(parameter);
+    check_shape(given, "rwkv " + parameter.name, parameter.shape, "");
+    parameters_.add(parameter.name, given.to(dtype), rwkv_parameter_group(parameter));
   }
   parameters_.finish();
   embedding_ = parameters_.get("emb.weight").value;

@@ -11,6 +11,7 @@
 // Source: rwkv-family.md, section 1.1.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,10 +21,15 @@
 
 namespace rmkv {
 
+using RwkvValues = std::function<Tensor(const RwkvParameter&)>;
+
 class RwkvModel : public LanguageModel {
  public:
   // Parameters of `dtype` (fp32 or fp64), initialised from `seed`.
   RwkvModel(const RwkvConfig& config, uint64_t seed, at::ScalarType dtype, at::Device device);
+  // Parameters from elsewhere (a file): `value` gives each in its shape and any float dtype.
+  RwkvModel(const RwkvConfig& config, const RwkvValues& value, at::ScalarType dtype,
+            at::Device device);
 
   const ModelFacts& facts() const override { return facts_; }
   Table config() const override { return config_.to_table(); }
