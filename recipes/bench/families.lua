@@ -30,7 +30,7 @@ local opt = rmkv.options {
 if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local validation_share = 0.02
-local sources = data_lib.sources(opt.data, opt)
+local sources = data_lib.sources(opt.data, { field = opt.field, seed = opt.seed })
 local tokenizer = data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
                                            function(text) io.stderr:write(text, "\n") end)
 
