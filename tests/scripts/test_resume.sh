@@ -9,36 +9,45 @@ mkdir "$work/texts"
 for i in 1 2 3 4 5 6; do "$rmkv" -e "for i = 1, 40 do print((require('sources.storyworld').document(i * $i, 7))) end" >"$work/texts/$i.txt"; done
 cat "$work"/texts/*.txt | awk 'length > 20 { gsub(/["\\]/, ""); printf "{\"text\": \"%s\"}\n", $0 }' >"$work/rows.jsonl"
 
+# train NAME FAMILY [OPTIONS]
 train() {
+  local family=(--set_model heads=2 --set_model slots=4)
+  [ "$2" = rmkv ] || family=(--model "$2" --set_model head_size=16)
   "$rmkv" "$root/recipes/pretrain.lua" --out "$work/$1" --data storyworld*5 --data "$work/texts" --data "$work/rows.jsonl" \
-    --set_model channels=32 --set_model layers=2 --set_model heads=2 --set_model slots=4 --segment 16 --vocabulary 400 \
+    --set_model channels=32 --set_model layers=2 "${family[@]}" --segment 16 --vocabulary 400 \
     --batch 3 --segments 4 --steps 60 --save_every 7 --eval_every 25 --sample_every 0 --eval_tokens 2000 --dtype fp32 \
-    --threads 1 --seed 5 "${@:2}" >>"$work/$1.out" 2>&1 </dev/null
+    --threads 1 --seed 5 "${@:3}" >>"$work/$1.out" 2>&1 </dev/null
 }
 
-train whole || { cat "$work/whole.out"; exit 1; }
-
 # Killed at a random moment, again and again; what is left is finished by the last call.
-for ((kill = 1; kill <= kills; kill++)); do
-  train killed & pid=$!
-  target=$((RANDOM % (60 / kills) + (kill - 1) * 60 / kills + 2))
-  for ((i = 0; i < 6000; i++)); do
-    steps=$(wc -l 2>/dev/null <"$work/killed/logs/steps.jsonl" || echo 0)
-    [ "${steps:-0}" -ge $target ] && break
-    kill -0 $pid 2>/dev/null || break
-    sleep 0.01
+kill_and_resume() {  # FAMILY KILLS
+  local whole=$1.whole killed=$1.killed
+  train "$whole" "$1" || { cat "$work/$whole.out"; exit 1; }
+  for ((kill = 1; kill <= $2; kill++)); do
+    train "$killed" "$1" & pid=$!
+    target=$((RANDOM % (60 / $2) + (kill - 1) * 60 / $2 + 2))
+    for ((i = 0; i < 6000; i++)); do
+      steps=$(wc -l 2>/dev/null <"$work/$killed/logs/steps.jsonl" || echo 0)
+      [ "${steps:-0}" -ge $target ] && break
+      kill -0 $pid 2>/dev/null || break
+      sleep 0.01
+    done
+    pkill -9 -P $pid 2>/dev/null
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
   done
-  pkill -9 -P $pid 2>/dev/null
-  kill -9 $pid 2>/dev/null
-  wait $pid 2>/dev/null
-done
-train killed || { tail -20 "$work/killed.out"; exit 1; }
+  train "$killed" "$1" || { tail -20 "$work/$killed.out"; exit 1; }
 
-same "losses of the killed run" "$(md5sum <"$work/killed/logs/steps.jsonl")" "$(md5sum <"$work/whole/logs/steps.jsonl")"
-for part in model optimizer state; do
-  same "$part of the killed run" "$(md5sum <"$work/killed/rmkv_pretrain_final/$part.safetensors")" \
-    "$(md5sum <"$work/whole/rmkv_pretrain_final/$part.safetensors")"
-done
-same "steps logged" "$(wc -l <"$work/whole/logs/steps.jsonl")" 60
-has "a resumed run says so" "$(cat "$work/killed.out")" "resumed from"
+  same "$1: losses of the killed run" "$(md5sum <"$work/$killed/logs/steps.jsonl")" \
+    "$(md5sum <"$work/$whole/logs/steps.jsonl")"
+  for part in model optimizer state; do
+    same "$1: $part of the killed run" "$(md5sum <"$work/$killed/rmkv_pretrain_final/$part.safetensors")" \
+      "$(md5sum <"$work/$whole/rmkv_pretrain_final/$part.safetensors")"
+  done
+  same "$1: steps logged" "$(wc -l <"$work/$whole/logs/steps.jsonl")" 60
+  has "$1: a resumed run says so" "$(cat "$work/$killed.out")" "resumed from"
+}
+
+kill_and_resume rmkv "$kills"
+kill_and_resume rwkv7 1
 finish
