@@ -1,6 +1,7 @@
 // Order, positions and flags of a block; see block_plan.h.
 #include "core/models/microrwkv/block_plan.h"
 
+#include "core/kernels/wkv.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -27,48 +28,31 @@ BlockPlan::BlockPlan(const Tensor& given_tokens, const Tensor& given_kept, const
     kept = given_kept.gather(1, order_);
     tokens = tokens.gather(1, order_);
     counts_ = kept.sum(1);
+    marks = kept.logical_not() * kernels::kMarkSkip;
   }
   final_count_ = counts_.defined() ? counts_ : at::full_like(position, length);
   if (!documents.defined()) {
     positions = column(position) + steps;
     next = position + final_count_;
+    if (marks.defined()) marks = marks.to(at::kByte);
     return;
   }
-  final_document_ = documents.select(1, length - 1);
+  const Tensor last = documents.select(1, length - 1);
   if (kept.defined()) {
     // Padding behind the kept tokens belongs to the last document, so that what starts there
     // counts.
-    documents = at::where(kept, documents.gather(1, order_), column(final_document_));
+    documents = at::where(kept, documents.gather(1, order_), column(last));
   }
   const Tensor before = at::constant_pad_nd(documents.narrow(1, 0, length - 1), {1, 0}, 0);
-  const Tensor first =
-      std::get<0>(at::where(documents.ne(before), steps, at::zeros_like(steps)).cummax(1));
+  const Tensor fresh = documents.ne(before);
+  marks = (marks.defined() ? marks + fresh * kernels::kMarkReset : fresh * kernels::kMarkReset)
+              .to(at::kByte);
+  const Tensor first = std::get<0>(at::where(fresh, steps, at::zeros_like(steps)).cummax(1));
   positions = steps - first + column(position) * documents.eq(0);
-  Tensor of_final = documents.eq(column(final_document_));
+  Tensor of_final = documents.eq(column(last));
   if (kept.defined()) of_final = of_final.logical_and(kept);
   final_count_ = of_final.sum(1);
-  next = position * final_document_.eq(0) + final_count_;
-}
-
-Tensor BlockPlan::kept_among(int64_t first, int64_t count) const {
-  return counts_.defined() ? (counts_ - first).clamp(0, count) : Tensor();
-}
-
-Tensor BlockPlan::shifted(const Tensor& rows, const Tensor& before) const {
-  Tensor result =
-      at::cat({before.to(rows.scalar_type()).unsqueeze(1), rows.narrow(1, 0, length - 1)}, 1);
-  if (!documents.defined()) return result;
-  const Tensor previous = at::constant_pad_nd(documents.narrow(1, 0, length - 1), {1, 0}, 0);
-  return result.masked_fill(documents.ne(previous).unsqueeze(2), 0);
-}
-
-Tensor BlockPlan::last_row(const Tensor& rows, const Tensor& before) const {
-  if (!kept.defined()) return rows.select(1, length - 1);
-  const Tensor all = at::cat({before.to(rows.scalar_type()).unsqueeze(1), rows}, 1);
-  Tensor last = all.gather(1, over_channels(column(counts_), rows.size(2))).squeeze(1);
-  if (!documents.defined()) return last;
-  const Tensor fresh = final_count_.eq(0).logical_and(final_document_.ne(0));
-  return last.masked_fill(column(fresh), 0);
+  next = position * last.eq(0) + final_count_;
 }
 
 // The position that slot j of a ring holds when the lane's next token stands at next_position;

@@ -17,22 +17,14 @@ class BlockPlan {
   // undefined: a document starts before this token; position int64 [B]: of the lane's next token.
   BlockPlan(const Tensor& tokens, const Tensor& kept, const Tensor& starts, const Tensor& position);
 
-  Tensor tokens;       // int64 [B, T], in computing order
-  Tensor positions;    // int64 [B, T], in the token's document
-  Tensor kept;         // bool [B, T], in computing order; undefined without padding
-  Tensor documents;    // int64 [B, T]; undefined when no document starts in the block
-  Tensor next;         // int64 [B]: position of the token after the block
+  Tensor tokens;     // int64 [B, T], in computing order
+  Tensor positions;  // int64 [B, T], in the token's document
+  Tensor kept;       // bool [B, T], in computing order; undefined without padding
+  Tensor documents;  // int64 [B, T]; undefined when no document starts in the block
+  Tensor next;       // int64 [B]: position of the token after the block
+  // uint8 [B, T] as in core/kernels/wkv.h: document starts and padding; undefined without both.
+  Tensor marks;
   int64_t length = 0;  // T
-
-  // Kept tokens of each lane among the rows [first, first + count): int64 [B]; undefined without
-  // padding (then it is `count`).
-  Tensor kept_among(int64_t first, int64_t count) const;
-
-  // rows [B, T, C] one token later, the first of document 0 after `before` [B, C], of others after
-  // zeros.
-  Tensor shifted(const Tensor& rows, const Tensor& before) const;
-  // The row of the lane's last token, zeros where a document has started since: [B, C].
-  Tensor last_row(const Tensor& rows, const Tensor& before) const;
 
   // bool [B, T, R + T]: which slots of a ring and which rows of the block a token sees that looks
   // back over R tokens, itself included.
@@ -50,7 +42,6 @@ class BlockPlan {
 
   Tensor given_position_;  // int64 [B]
   Tensor counts_;          // int64 [B], kept tokens; undefined without padding
-  Tensor final_document_;  // int64 [B]; undefined with `documents`
   Tensor final_count_;     // int64 [B], kept tokens of the final document
   Tensor order_;           // int64 [B, T]: computing order -> given order; undefined: the same
 };

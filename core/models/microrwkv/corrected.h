@@ -5,7 +5,7 @@
 //
 // State (i from 0; R_swa = window, R_gqa = block_tokens, D = C / H):
 //   "tokens" int64 [B], position of the next token in its document
-//   "blocks.i.tmix.shift", "blocks.i.cmix.shift" compute dtype [B, C], the previous token's rows
+//   "blocks.i.tmix.shift", "blocks.i.cmix.shift" fp32 [B, C], the previous token's rows
 //   "blocks.i.tmix.state" fp32 [B, H, D, D], sum of key x value
 //   "blocks.i.swa.cache" compute dtype [B, window, 2 C], "blocks.i.gqa.cache" [B, block_tokens,
 //   2 G D]: rings of keys and values, the token at position p in slot p mod R

@@ -1,9 +1,8 @@
 // The recurrent half of a MicroRWKV block: time mix (x051a, one decay per head) and channel mix.
 //
-// Both modes use it.  Parallel in training (chunks of scores and one state per chunk), step by step
-// in inference; the same numbers for any split up to rounding.
-// Sources: rwkv-family.md, section 2; RWKV-5, arXiv 2404.05892 (the scalar-decay case); the chunked
-// form as in RetNet, arXiv 2307.08621.
+// Both modes use it, and the recurrence of RWKV-5 (core/kernels/wkv.h) with the decay and the bonus
+// of a head given to all its channels; a block of tokens and its tokens one by one are the same.
+// Sources: rwkv-family.md, section 2; RWKV-5, arXiv 2404.05892.
 #pragma once
 
 #include "core/models/microrwkv/block_plan.h"
@@ -27,7 +26,7 @@ struct ChannelMixWeights {
 
 // What a time mix remembers.
 struct TimeMixMemory {
-  Tensor shift;  // compute dtype [B, C]: the previous token's row
+  Tensor shift;  // fp32 (fp64) [B, C]: the previous token's row
   Tensor state;  // fp32 (fp64) [B, H, N, N]: sum of key x value, decayed
 };
 
@@ -36,7 +35,8 @@ struct TimeMixMemory {
 Tensor time_mix(const TimeMixWeights& weights, const Tensor& rows, const BlockPlan& plan,
                 TimeMixMemory& memory);
 
-// rows [B, T, C] and the previous token's row `shift` [B, C] -> [B, T, C]; advances `shift`.
+// rows [B, T, C] and the previous token's row `shift` fp32 (fp64) [B, C] -> [B, T, C]; advances
+// `shift`.
 Tensor channel_mix(const ChannelMixWeights& weights, const Tensor& rows, const BlockPlan& plan,
                    Tensor& shift);
 
