@@ -25,7 +25,7 @@ BatchWriter::BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int6
 }
 
 int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
-                           const EncodedDocument& encoded, int64_t offset) {
+                           const EncodedDocument& encoded, int64_t offset, bool reset) {
   const int64_t size = static_cast<int64_t>(encoded.tokens.size());
   const int64_t count = std::min(batch_.segment_tokens, size - offset);
   const int64_t labelled = std::min(count, size - offset - 1);
@@ -48,7 +48,7 @@ int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
     bytes += vocabulary_.byte_counts[static_cast<size_t>(from[i + 1])];
     ++label_count;
   }
-  batch_.resets.data_ptr<bool>()[cell] = offset == 0;
+  batch_.resets.data_ptr<bool>()[cell] = reset;
   batch_.sources.data_ptr<int64_t>()[cell] = source;
   batch_.bytes.data_ptr<int64_t>()[cell] = bytes;
   batch_.token_count += count;

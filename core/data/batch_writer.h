@@ -12,10 +12,11 @@ class BatchWriter {
   BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int64_t segments,
               int64_t segment_tokens);
 
-  // Writes tokens [offset, offset + T) of a text into one segment with their labels; returns how
-  // many there were. The label of a token is the one behind it, also across the end of the segment.
+  // `reset`: memory begins anew here.  Writes tokens [offset, offset + T) of a text into one
+  // segment with their labels; returns how many there were. The label of a token is the one behind
+  // it, also across the end of the segment.
   int64_t write(int64_t lane, int64_t segment, int64_t source, const EncodedDocument& encoded,
-                int64_t offset);
+                int64_t offset, bool reset);
 
   // The batch so far, and the finished one; `valid` goes when nothing is padding.
   const Batch& batch() const { return batch_; }

@@ -39,7 +39,10 @@ std::optional<OrderedDocument> DocumentOrder::next(uint64_t ordinal) const {
     }
     return std::nullopt;
   }
-  return blocks_ == nullptr ? next_flat(ordinal) : next_in_blocks(ordinal);
+  auto ended = [&](uint64_t at) { return options_.epochs > 0 && epoch(at) >= options_.epochs; };
+  if (ended(ordinal)) return std::nullopt;
+  auto found = blocks_ == nullptr ? next_flat(ordinal) : next_in_blocks(ordinal);
+  return ended(found->ordinal) ? std::nullopt : found;
 }
 
 std::optional<OrderedDocument> DocumentOrder::next_flat(uint64_t ordinal) const {

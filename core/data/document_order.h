@@ -19,6 +19,7 @@ struct OrderOptions {
   Split split = Split::kAll;
   double validation_share = 0;
   uint64_t seed = 0;
+  uint64_t epochs = 0;  // permuted: passes before the end; 0: without end
   bool endless = true;  // true: permuted, epoch after epoch; false: one pass in order of id
 };
 

@@ -1,4 +1,4 @@
-// Lanes, joining, cursors.
+// Lanes, joining, mixing.  Cursors: lane_feeder_cursor.cpp.
 #include "core/data/lane_feeder.h"
 
 #include <algorithm>
@@ -6,15 +6,18 @@
 
 #include "core/base/cancel.h"
 #include "core/data/batch_writer.h"
+#include "core/data/packing.h"
 
 namespace rmkv {
 
 namespace {
 
-constexpr int64_t kCursorFormat = 1;
 constexpr int64_t kLargestBatch = int64_t{1} << 31;  // tokens
 constexpr int64_t kBadAlways = 10;                   // bad documents that are never too many
 constexpr size_t kReasonsKept = 20;
+// Documents of about so many packs are looked at for the best fit.
+constexpr int64_t kPacksTogether = 16;
+constexpr int64_t kBytesOfToken = 4;  // about, to turn a length in tokens into one in bytes
 
 std::vector<double> weights_of(const std::vector<StreamSource>& sources) {
   std::vector<double> weights;
@@ -36,30 +39,6 @@ std::vector<std::string> unique_names(const std::vector<StreamSource>& sources) 
   return names;
 }
 
-int64_t cursor_int(const Table& table, std::string_view key, int64_t low = 0,
-                   int64_t high = INT64_MAX) {
-  const Value* value = find(table, key);
-  if (value == nullptr) fail("cursor", "no '" + std::string(key) + "'", "a cursor of this stream");
-  int64_t number = value->as_int();
-  if (number < low || number > high) {
-    fail("cursor: " + std::string(key), std::to_string(number),
-         std::to_string(low) + " to " + std::to_string(high));
-  }
-  return number;
-}
-
-const List& cursor_list(const Table& table, std::string_view key, size_t size) {
-  const Value* value = find(table, key);
-  if (value == nullptr || !value->is_list()) {
-    fail("cursor", "no list '" + std::string(key) + "'", "a cursor of this stream");
-  }
-  if (value->as_list().size() != size) {
-    fail("cursor: " + std::string(key), std::to_string(value->as_list().size()),
-         std::to_string(size) + " as in this stream");
-  }
-  return value->as_list();
-}
-
 }  // namespace
 
 LaneFeeder::LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer,
@@ -71,6 +50,7 @@ LaneFeeder::LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer
       mixer_(weights_of(sources_)),
       lanes_(static_cast<size_t>(options.lanes)),
       counts_(sources_.size()),
+      open_(sources_.size()),
       exhausted_(sources_.size(), false),
       pool_(options.threads) {
   for (size_t i = 0; i < sources_.size(); ++i) {
@@ -95,18 +75,43 @@ void LaneFeeder::note_bad(size_t source, const ReadDocument& document) {
   }
 }
 
-std::shared_ptr<LaneText> LaneFeeder::join(const std::function<ReadDocument()>& read,
-                                           SourceCounts* counts) {
-  auto text = std::make_shared<LaneText>();
-  EncodedDocument& all = text->encoded;
+void LaneFeeder::append(const EncodedDocument& document, EncodedDocument& text) const {
+  if (text.tokens.empty()) {
+    text = document;
+    return;
+  }
+  // A text that was cut needs its end before another begins.
+  if (vocabulary_.end >= 0 && text.tokens.back() != vocabulary_.end) {
+    text.tokens.push_back(vocabulary_.end);
+    if (!text.weights.empty()) text.weights.push_back(1);
+  }
+  if (!document.weights.empty() || !text.weights.empty()) {
+    text.weights.resize(text.tokens.size(), 1);
+    text.weights.insert(text.weights.end(), document.weights.begin(), document.weights.end());
+    text.weights.resize(text.tokens.size() + document.tokens.size(), 1);
+  }
+  for (DocumentStart start : document.starts) {
+    start.offset += static_cast<int64_t>(text.tokens.size());
+    text.starts.push_back(start);
+  }
+  text.tokens.insert(text.tokens.end(), document.tokens.begin(), document.tokens.end());
+}
+
+std::shared_ptr<const TextGroup> LaneFeeder::read_group(const std::function<ReadDocument()>& read,
+                                                        SourceCounts* counts) {
+  auto group = std::make_shared<TextGroup>();
+  std::vector<EncodedDocument> documents;
+  std::vector<int64_t> sizes;
   uint64_t fruitless = 0;
-  bool first = true;
-  while (first || static_cast<int64_t>(all.tokens.size()) < options_.pack_tokens) {
+  int64_t tokens = 0;
+  bool best = options_.best_fit && options_.pack_tokens > 0;
+  int64_t wanted = best ? options_.pack_tokens * kPacksTogether : options_.pack_tokens;
+  while (documents.empty() || tokens < wanted) {
     ReadDocument document = read();
-    size_t source = counts == nullptr ? 0 : static_cast<size_t>(counts - counts_.data());
     if (document.kind == ReadDocument::Kind::kEnd) break;
     if (document.kind != ReadDocument::Kind::kGood) {
       if (counts != nullptr) {
+        size_t source = static_cast<size_t>(counts - counts_.data());
         if (document.kind == ReadDocument::Kind::kBad)
           note_bad(source, document);
         else
@@ -119,31 +124,28 @@ std::shared_ptr<LaneText> LaneFeeder::join(const std::function<ReadDocument()>& 
       }
       continue;
     }
-    if (first) {
-      text->ordinal = document.ordinal;
-      all = std::move(document.encoded);
-    } else {
-      // A text that was cut needs its end before another begins.
-      if (vocabulary_.end >= 0 && all.tokens.back() != vocabulary_.end) {
-        all.tokens.push_back(vocabulary_.end);
-        if (!all.weights.empty()) all.weights.push_back(1);
-      }
-      const EncodedDocument& more = document.encoded;
-      if (!more.weights.empty() || !all.weights.empty()) {
-        all.weights.resize(all.tokens.size(), 1);
-        all.weights.insert(all.weights.end(), more.weights.begin(), more.weights.end());
-        all.weights.resize(all.tokens.size() + more.tokens.size(), 1);
-      }
-      for (DocumentStart start : more.starts) {
-        start.offset += static_cast<int64_t>(all.tokens.size());
-        all.starts.push_back(start);
-      }
-      all.tokens.insert(all.tokens.end(), more.tokens.begin(), more.tokens.end());
-    }
-    first = false;
+    if (documents.empty()) group->ordinal = document.ordinal;
+    // With the <end> that joining may add.
+    int64_t size = static_cast<int64_t>(document.encoded.tokens.size());
+    if (vocabulary_.end >= 0 && document.encoded.tokens.back() != vocabulary_.end) ++size;
+    sizes.push_back(size);
+    tokens += size;
+    documents.push_back(std::move(document.encoded));
     if (counts != nullptr) ++counts->documents;
   }
-  return first ? nullptr : text;
+  if (documents.empty()) return nullptr;
+  std::vector<std::vector<size_t>> packs(1);
+  if (best) {
+    packs = best_fit(sizes, options_.pack_tokens);
+  } else {
+    for (size_t i = 0; i < documents.size(); ++i) packs[0].push_back(i);
+  }
+  for (const auto& pack : packs) {
+    auto text = std::make_shared<LaneText>();
+    for (size_t place : pack) append(documents[place], *text);
+    group->texts.push_back(std::move(text));
+  }
+  return group;
 }
 
 size_t LaneFeeder::choose_source() const {
@@ -159,32 +161,52 @@ size_t LaneFeeder::choose_source() const {
   }
   std::vector<bool> usable = exhausted_;
   usable.flip();
+  // Documents count when they begin, so none are owed for those that are open.
+  if (options_.unit == MixUnit::kDocuments) return mixer_.choose({}, 0, usable);
+  if (options_.unit == MixUnit::kBytes) longest_mean *= kBytesOfToken;
   return mixer_.choose(held, longest_mean, usable);
 }
 
 bool LaneFeeder::refill(Lane& lane) {
-  while (std::find(exhausted_.begin(), exhausted_.end(), false) != exhausted_.end()) {
+  while (!stopped_ && std::find(exhausted_.begin(), exhausted_.end(), false) != exhausted_.end()) {
     int64_t taken = 0;
     for (const SourceCounts& counts : counts_) taken += counts.taken_tokens;
     if (options_.max_tokens > 0 && taken >= options_.max_tokens) return false;
     size_t source = choose_source();
-    auto text = join([&] { return readers_[source]->next(); }, &counts_[source]);
-    counts_[source].ordinal = readers_[source]->position();
-    if (text == nullptr) {
+    OpenGroup& open = open_[source];
+    if (open.group == nullptr || open.next == open.group->texts.size()) {
+      open = {read_group([&] { return readers_[source]->next(); }, &counts_[source]), 0};
+      counts_[source].ordinal = readers_[source]->position();
+    }
+    if (open.group == nullptr) {
       exhausted_[source] = true;
+      stopped_ = options_.stop_together;
       continue;
     }
+    lane = {
+        static_cast<int64_t>(source), 0, 0, open.group->ordinal, static_cast<int64_t>(open.next),
+        open.group->texts[open.next]};
+    ++open.next;
     ++counts_[source].taken_texts;
-    counts_[source].taken_tokens += static_cast<int64_t>(text->encoded.tokens.size());
-    lane.source = static_cast<int64_t>(source);
-    lane.offset = 0;
-    lane.text = std::move(text);
+    counts_[source].taken_tokens += static_cast<int64_t>(lane.text->tokens.size());
+    if (options_.unit == MixUnit::kDocuments)
+      mixer_.add(source, static_cast<int64_t>(lane.text->starts.size()));
     return true;
   }
   return false;
 }
 
-bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
+void LaneFeeder::set_weights(const std::vector<double>& weights) {
+  if (weights.size() != sources_.size()) {
+    fail("stream: weights", std::to_string(weights.size()),
+         std::to_string(sources_.size()) + ", one a source");
+  }
+  mixer_.set_weights(weights);
+  for (size_t i = 0; i < weights.size(); ++i) sources_[i].weight = weights[i];
+}
+
+bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch,
+                      int64_t reset_tokens) {
   if (segments < 1 || segment_tokens < 1 ||
       segments > kLargestBatch / segment_tokens / options_.lanes) {
     fail("stream: next",
@@ -201,11 +223,17 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
       for (int64_t b = 0; b < options_.lanes; ++b) {
         Lane& lane = lanes_[static_cast<size_t>(b)];
         if (lane.source < 0 && !refill(lane)) continue;
-        int64_t count = writer.write(b, s, lane.source, lane.text->encoded, lane.offset);
-        mixer_.add(static_cast<size_t>(lane.source), count);
-        counts_[static_cast<size_t>(lane.source)].served_tokens += count;
+        size_t source = static_cast<size_t>(lane.source);
+        int64_t bytes = writer.batch().byte_count;
+        if (reset_tokens > 0 && lane.age >= reset_tokens) lane.age = 0;
+        int64_t count = writer.write(b, s, lane.source, *lane.text, lane.offset, lane.age == 0);
+        bytes = writer.batch().byte_count - bytes;
+        if (options_.unit == MixUnit::kTokens) mixer_.add(source, count);
+        if (options_.unit == MixUnit::kBytes) mixer_.add(source, bytes);
+        counts_[source].served_tokens += count;
         lane.offset += count;
-        if (lane.offset == static_cast<int64_t>(lane.text->encoded.tokens.size())) lane = Lane();
+        lane.age += count;
+        if (lane.offset == static_cast<int64_t>(lane.text->tokens.size())) lane = Lane();
       }
     }
     const Batch& filled = writer.batch();
@@ -226,123 +254,33 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch) {
 }
 
 LaneFeeder::Snapshot LaneFeeder::snapshot() const {
-  return {lanes_, counts_, exhausted_, totals_, bad_reasons_.size()};
+  return {lanes_,   counts_,        open_,   exhausted_,
+          stopped_, mixer_.state(), totals_, bad_reasons_.size()};
 }
 
 void LaneFeeder::restore(const Snapshot& saved) {
   lanes_ = saved.lanes;
   counts_ = saved.counts;
+  open_ = saved.open;
   exhausted_ = saved.exhausted;
+  stopped_ = saved.stopped;
+  mixer_.set_state(saved.mixer);
   totals_ = saved.totals;
   bad_reasons_.resize(std::min(bad_reasons_.size(), saved.reason_count));
-  std::vector<int64_t> served;
   for (size_t i = 0; i < counts_.size(); ++i) {
-    served.push_back(counts_[i].served_tokens);
     if (readers_[i]->position() != counts_[i].ordinal) readers_[i]->seek(counts_[i].ordinal);
   }
-  mixer_.restore(served);
 }
 
 void LaneFeeder::rewind() {
   Snapshot start;
   start.lanes.resize(lanes_.size());
   start.counts.resize(counts_.size());
+  start.open.resize(open_.size());
   start.exhausted.assign(exhausted_.size(), false);
+  start.mixer = Mixer(weights_of(sources_)).state();
   start.reason_count = 0;
   restore(start);
-}
-
-Table LaneFeeder::cursor() const {
-  List lanes, sources;
-  for (const Lane& lane : lanes_) {
-    lanes.push_back(Table{{"source", lane.source},
-                          {"ordinal", lane.text ? lane.text->ordinal : uint64_t{0}},
-                          {"offset", lane.offset}});
-  }
-  for (size_t i = 0; i < counts_.size(); ++i) {
-    const SourceCounts& counts = counts_[i];
-    sources.push_back(Table{{"name", names_[i]},
-                            {"ordinal", counts.ordinal},
-                            {"served_tokens", counts.served_tokens},
-                            {"taken_tokens", counts.taken_tokens},
-                            {"taken_texts", counts.taken_texts},
-                            {"documents", counts.documents},
-                            {"bad_documents", counts.bad_documents},
-                            {"empty_documents", counts.empty_documents}});
-  }
-  return {{"format", kCursorFormat},
-          {"seed", options_.order.seed},
-          {"pack_tokens", options_.pack_tokens},
-          {"tokens", totals_.tokens},
-          {"labels", totals_.labels},
-          {"bytes", totals_.bytes},
-          {"padding_tokens", totals_.padding_tokens},
-          {"lanes", std::move(lanes)},
-          {"sources", std::move(sources)}};
-}
-
-void LaneFeeder::seek(const Table& cursor) {
-  cursor_int(cursor, "format", kCursorFormat, kCursorFormat);
-  auto same = [&](std::string_view key, int64_t mine) {
-    int64_t theirs = cursor_int(cursor, key, INT64_MIN);
-    if (theirs != mine) {
-      fail("cursor: " + std::string(key), std::to_string(theirs),
-           std::to_string(mine) + " as in this stream");
-    }
-  };
-  same("seed", static_cast<int64_t>(options_.order.seed));
-  same("pack_tokens", options_.pack_tokens);
-  Snapshot target = snapshot();
-  target.reason_count = 0;
-  target.exhausted.assign(sources_.size(), false);
-  target.totals = {cursor_int(cursor, "tokens"), cursor_int(cursor, "labels"),
-                   cursor_int(cursor, "bytes"), cursor_int(cursor, "padding_tokens")};
-  const List& sources = cursor_list(cursor, "sources", sources_.size());
-  for (size_t i = 0; i < sources.size(); ++i) {
-    const Table& entry = sources[i].as_table();
-    const Value* name = find(entry, "name");
-    if (name == nullptr || !name->is_string() || name->as_string() != names_[i]) {
-      fail("cursor: source " + std::to_string(i + 1), name ? name->to_text() : "no name",
-           names_[i]);
-    }
-    target.counts[i] = {static_cast<uint64_t>(cursor_int(entry, "ordinal")),
-                        cursor_int(entry, "served_tokens"),
-                        cursor_int(entry, "taken_tokens"),
-                        cursor_int(entry, "taken_texts"),
-                        cursor_int(entry, "documents"),
-                        cursor_int(entry, "bad_documents"),
-                        cursor_int(entry, "empty_documents")};
-  }
-  // One reader a lane, so that the workers read all lanes' documents at the same time.
-  const List& lanes = cursor_list(cursor, "lanes", lanes_.size());
-  std::vector<std::unique_ptr<ReadAhead>> readers(lanes.size());
-  std::vector<uint64_t> ordinals(lanes.size());
-  for (size_t b = 0; b < lanes.size(); ++b) {
-    const Table& entry = lanes[b].as_table();
-    Lane& lane = target.lanes[b];
-    lane = Lane();
-    lane.source = cursor_int(entry, "source", -1, static_cast<int64_t>(sources_.size()) - 1);
-    if (lane.source < 0) continue;
-    lane.offset = cursor_int(entry, "offset");
-    ordinals[b] = static_cast<uint64_t>(cursor_int(entry, "ordinal"));
-    readers[b] = std::make_unique<ReadAhead>(*orders_[static_cast<size_t>(lane.source)],
-                                             vocabulary_, pool_, 0);
-    readers[b]->seek(ordinals[b]);
-    readers[b]->start();
-  }
-  for (size_t b = 0; b < lanes.size(); ++b) {
-    Lane& lane = target.lanes[b];
-    if (lane.source < 0) continue;
-    lane.text = join([&] { return readers[b]->next(); }, nullptr);
-    if (lane.text == nullptr || lane.text->ordinal != ordinals[b] ||
-        lane.offset >= static_cast<int64_t>(lane.text->encoded.tokens.size())) {
-      fail("cursor: lane " + std::to_string(b + 1),
-           "token " + std::to_string(lane.offset) + " of document " + std::to_string(ordinals[b]) +
-               " of " + names_[static_cast<size_t>(lane.source)],
-           "a place inside a document", "the data is not what the cursor was taken from");
-    }
-  }
-  restore(target);
 }
 
 Table LaneFeeder::report() const {

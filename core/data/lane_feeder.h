@@ -16,11 +16,17 @@
 
 namespace rmkv {
 
+// What weights are shares of.
+enum class MixUnit { kTokens, kDocuments, kBytes };
+
 struct FeederOptions {
   int64_t lanes = 1;
   OrderOptions order;
   int64_t pack_tokens = 0;
-  int64_t max_tokens = 0;  // no new document once that many tokens were taken; 0: no limit
+  bool best_fit = false;  // packs are made of the documents that fit, not of the next ones
+  MixUnit unit = MixUnit::kTokens;
+  bool stop_together = false;  // the first source at its end is the end of all
+  int64_t max_tokens = 0;      // no new document once that many tokens were taken; 0: no limit
   int64_t threads = 0;
   int64_t prefetch_tokens = 0;
   double bad_share = 0.01;
@@ -38,9 +44,12 @@ struct SourceCounts {
 };
 
 // A document, or several joined, in the hands of a lane.
-struct LaneText {
-  uint64_t ordinal = 0;  // where reading began; reading from there again gives the same text
-  EncodedDocument encoded;
+using LaneText = EncodedDocument;
+
+// Texts made of consecutive documents: one, or the packs of a best fit.
+struct TextGroup {
+  uint64_t ordinal = 0;  // where reading began; reading from there again gives the same texts
+  std::vector<std::shared_ptr<const LaneText>> texts;
 };
 
 class LaneFeeder {
@@ -48,7 +57,8 @@ class LaneFeeder {
   LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer, FeederOptions options);
 
   // Fills `batch`; false when no lane has anything left.  A call that throws has served nothing.
-  bool next(int64_t segments, int64_t segment_tokens, Batch& batch);
+  bool next(int64_t segments, int64_t segment_tokens, Batch& batch, int64_t reset_tokens = 0);
+  void set_weights(const std::vector<double>& weights);
 
   Table cursor() const;
   void seek(const Table& cursor);
@@ -62,26 +72,39 @@ class LaneFeeder {
 
  private:
   struct Lane {
-    int64_t source = -1;  // -1: free
-    int64_t offset = 0;   // of the next token
+    int64_t source = -1;   // -1: free
+    int64_t offset = 0;    // of the next token
+    int64_t age = 0;       // tokens since memory was reset
+    uint64_t ordinal = 0;  // of the text's group
+    int64_t place = 0;     // in the group
     std::shared_ptr<const LaneText> text;
   };
   struct Totals {
     int64_t tokens = 0, labels = 0, bytes = 0, padding_tokens = 0;
   };
+  // The texts of a source that no lane has yet.
+  struct OpenGroup {
+    std::shared_ptr<const TextGroup> group;
+    size_t next = 0;
+  };
   // All that a failed call must put back.
   struct Snapshot {
     std::vector<Lane> lanes;
     std::vector<SourceCounts> counts;
+    std::vector<OpenGroup> open;
     std::vector<bool> exhausted;
+    bool stopped = false;
+    Mixer::State mixer;
     Totals totals;
     size_t reason_count;
   };
 
   bool refill(Lane& lane);
   size_t choose_source() const;
-  // Joins documents from `read` up to pack_tokens; null at the end of a pass.
-  std::shared_ptr<LaneText> join(const std::function<ReadDocument()>& read, SourceCounts* counts);
+  // Makes the next texts from documents of `read`; null at the end of a pass.
+  std::shared_ptr<const TextGroup> read_group(const std::function<ReadDocument()>& read,
+                                              SourceCounts* counts);
+  void append(const EncodedDocument& document, EncodedDocument& text) const;
   void note_bad(size_t source, const ReadDocument& document);
   Snapshot snapshot() const;
   void restore(const Snapshot& saved);
@@ -93,7 +116,9 @@ class LaneFeeder {
   Mixer mixer_;
   std::vector<Lane> lanes_;
   std::vector<SourceCounts> counts_;
+  std::vector<OpenGroup> open_;
   std::vector<bool> exhausted_;
+  bool stopped_ = false;
   Totals totals_;
   std::vector<std::string> bad_reasons_;
   // Order of destruction: readers wait for their workers, then the pool goes.

@@ -25,17 +25,32 @@ class Mixer {
   // Sources marked false in `usable` (empty: all may be used) are passed over; one must be left.
   size_t choose(const std::vector<int64_t>& lanes_held = {}, int64_t horizon_tokens = 0,
                 const std::vector<bool>& usable = {}) const;
-  // Counts tokens served from `source`.
+  // Counts what was served from `source`: tokens, or whatever the shares are of.
   void add(size_t source, int64_t tokens);
+  // Other weights from here on: what was served before stays settled by the old ones.
+  void set_weights(const std::vector<double>& weights);
 
   const std::vector<int64_t>& served_tokens() const { return served_tokens_; }
+  // As if all had been served under the present weights.
   void restore(const std::vector<int64_t>& served_tokens);
+
+  // All that decides choices: whole weights, and what each source is owed in tokens times the sum
+  // of the weights.
+  struct State {
+    std::vector<int64_t> weights, served_tokens, owed;
+  };
+  State state() const;
+  void set_state(const State& state);
   // Share that source aims at, in [0, 1].
   double share(size_t source) const;
 
  private:
+  using Wide = __int128;  // tokens x weights outgrow 64 bits
+  void take_weights(const std::vector<double>& weights);
+
   std::vector<int64_t> weights_;
   std::vector<int64_t> served_tokens_;
+  std::vector<Wide> owed_;  // share of all served tokens minus own, times total_weight_
   int64_t total_weight_ = 0;
 };
 

@@ -29,6 +29,12 @@ FeederOptions feeder_options(const StreamOptions& options) {
   feeder.order.seed = static_cast<uint64_t>(options.seed);
   feeder.order.endless = true;
   feeder.pack_tokens = options.pack_tokens;
+  feeder.best_fit = options.packing == "best_fit";
+  feeder.unit = options.unit == "documents" ? MixUnit::kDocuments
+                : options.unit == "bytes"   ? MixUnit::kBytes
+                                            : MixUnit::kTokens;
+  feeder.stop_together = options.exhaustion == "stop";
+  feeder.order.epochs = options.exhaustion == "repeat" ? 0 : static_cast<uint64_t>(options.epochs);
   feeder.threads = options.threads;
   feeder.prefetch_tokens = options.prefetch_tokens;
   feeder.bad_share = options.bad_share;
@@ -43,6 +49,10 @@ StreamOptions read_stream_options(const Table& table) {
   reader.read("lanes", options.lanes, 1, kLargestLanes);
   reader.read("seed", options.seed);
   reader.read("pack_tokens", options.pack_tokens, 0, INT32_MAX);
+  reader.read("packing", options.packing, {"join", "best_fit"});
+  reader.read("unit", options.unit, {"tokens", "documents", "bytes"});
+  reader.read("exhaustion", options.exhaustion, {"repeat", "stop", "renormalise"});
+  reader.read("epochs", options.epochs, 1, int64_t{1} << 30);
   reader.read("validation_share", options.validation_share, 0.0, 0.5);
   reader.read("threads", options.threads, 0, kLargestThreads);
   reader.read("prefetch_tokens", options.prefetch_tokens, 0);
@@ -68,11 +78,14 @@ TokenStream::TokenStream(std::vector<StreamSource> sources, TokenizerPtr tokeniz
 
 TokenStream::~TokenStream() = default;
 
-Batch TokenStream::next(int64_t segments, int64_t segment_tokens) {
+Batch TokenStream::next(int64_t segments, int64_t segment_tokens, int64_t reset_tokens) {
   Batch batch;
-  bool any = implementation_->feeder.next(segments, segment_tokens, batch);
-  RMKV_ASSERT(any);  // an endless order always has a document, or throws
+  implementation_->feeder.next(segments, segment_tokens, batch, reset_tokens);
   return batch;
+}
+
+void TokenStream::set_weights(const std::vector<double>& weights) {
+  implementation_->feeder.set_weights(weights);
 }
 
 Table TokenStream::cursor() const {
@@ -101,6 +114,10 @@ Table TokenStream::manifest() const {
   return {{"tokenizer", feeder.tokenizer()->fingerprint()},
           {"seed", options.seed},
           {"pack_tokens", options.pack_tokens},
+          {"packing", options.packing},
+          {"unit", options.unit},
+          {"exhaustion", options.exhaustion},
+          {"epochs", options.epochs},
           {"validation_share", options.validation_share},
           {"sources", std::move(sources)}};
 }

@@ -32,7 +32,15 @@ struct StreamSource {
 struct StreamOptions {
   int64_t lanes = 8;  // B
   int64_t seed = 1;
-  int64_t pack_tokens = 512;          // 0: documents are never joined
+  int64_t pack_tokens = 512;  // 0: documents are never joined
+  // "join": shorter documents are joined in order until pack_tokens are there.  "best_fit": those
+  // of about 16 packs are put together so that packs are full and none is cut (packing.h).
+  std::string packing = "join";
+  std::string unit = "tokens";  // what weights are shares of: "tokens", "documents" or "bytes"
+  // At the end of a source's last epoch: "repeat" it for ever, "stop" the whole stream, or
+  // "renormalise": the others go on.
+  std::string exhaustion = "repeat";
+  int64_t epochs = 1;                 // of each source, where exhaustion is not "repeat"
   double validation_share = 0;        // held out of training, see validation_split.h
   int64_t threads = 1;                // that read and encode ahead; 0: everything when it is needed
   int64_t prefetch_tokens = 1 << 20;  // read ahead, per source, about
@@ -49,8 +57,12 @@ class TokenStream {
   ~TokenStream();
 
   // The next S segments of T tokens of every lane; S and T may differ at every call.  Polls
-  // cancellation; a call that throws has served nothing.
-  Batch next(int64_t segments, int64_t segment_tokens);
+  // cancellation; a call that throws has served nothing.  `reset_tokens`: memory is also reset
+  // after so many tokens of a text, a curriculum of lengths; 0: only where a text begins.  At the
+  // end of a stream that has one the batch has no lanes.
+  Batch next(int64_t segments, int64_t segment_tokens, int64_t reset_tokens = 0);
+  // Other shares from here on, one weight a source in their order; part of the cursor.
+  void set_weights(const std::vector<double>& weights);
 
   // Where the stream stands after the last batch: {seed, lanes = [{source, ordinal, offset}],
   // sources = [{name, ordinal, tokens, ...}], ...}.  `seek` reads the documents that lanes are in,
