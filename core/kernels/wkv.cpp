@@ -2,6 +2,7 @@
 #include "core/kernels/wkv.h"
 
 #include "core/kernels/cpu/wkv.h"
+#include "core/kernels/cuda/wkv.h"
 #include "core/kernels/fused.h"
 
 namespace rmkv::kernels {
@@ -42,6 +43,14 @@ class WkvFunction : public torch::autograd::Function<WkvFunction> {
                                  tensor_or_undefined(reset),
                                  tensor_or_undefined(marks)};
     Tensor out = at::empty_like(key), final = at::empty_like(state), kept;
+    if (key.is_cuda()) {
+      kept = cuda::wkv_forward(given, out, final, training);
+      ctx->set_materialize_grads(false);
+      variable_list saved = given;
+      saved.push_back(kept);
+      ctx->save_for_backward(saved);
+      return {out, final};
+    }
     if (training) {
       kept = at::empty(
           {shape.lanes, shape.heads, cpu::wkv_chunks(shape.tokens), shape.padded(), shape.padded()},
@@ -72,16 +81,21 @@ class WkvFunction : public torch::autograd::Function<WkvFunction> {
     Tensor grad_decay = constant ? at::empty(per_lane, state.options()) : at::empty_like(decay);
     Tensor grad_bonus = at::empty(per_lane, state.options()), grad_state = at::empty_like(state);
     Tensor grad_reset = reset.defined() ? at::empty_like(state) : Tensor();
-    with_row_type(key.scalar_type(), [&](auto* type) {
-      using T = std::remove_pointer_t<decltype(type)>;
-      cpu::wkv_backward<T>(
-          shape, inputs<T>(saved), saved[8].const_data_ptr<float>(), grad_out.const_data_ptr<T>(),
-          grad_final.defined() ? grad_final.const_data_ptr<float>() : nullptr,
-          {grad_r.mutable_data_ptr<T>(), grad_k.mutable_data_ptr<T>(), grad_v.mutable_data_ptr<T>(),
-           grad_decay.mutable_data_ptr<float>(), grad_bonus.mutable_data_ptr<float>(),
-           grad_state.mutable_data_ptr<float>(),
-           grad_reset.defined() ? grad_reset.mutable_data_ptr<float>() : nullptr});
-    });
+    if (key.is_cuda()) {
+      cuda::wkv_backward(saved, grad_out, grad_final,
+                         {grad_r, grad_k, grad_v, grad_decay, grad_bonus, grad_state, grad_reset});
+    } else {
+      with_row_type(key.scalar_type(), [&](auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        cpu::wkv_backward<T>(
+            shape, inputs<T>(saved), saved[8].const_data_ptr<float>(), grad_out.const_data_ptr<T>(),
+            grad_final.defined() ? grad_final.const_data_ptr<float>() : nullptr,
+            {grad_r.mutable_data_ptr<T>(), grad_k.mutable_data_ptr<T>(),
+             grad_v.mutable_data_ptr<T>(), grad_decay.mutable_data_ptr<float>(),
+             grad_bonus.mutable_data_ptr<float>(), grad_state.mutable_data_ptr<float>(),
+             grad_reset.defined() ? grad_reset.mutable_data_ptr<float>() : nullptr});
+      });
+    }
     return {grad_r,
             grad_k,
             grad_v,
@@ -112,7 +126,7 @@ std::pair<Tensor, Tensor> wkv(const Tensor& receptance, const Tensor& key, const
   check_shape(state, "wkv.state", {B, H, N, N}, "BHNN");
   if (reset.defined()) check_shape(reset, "wkv.reset", {H, N, N}, "HNN");
   if (marks.defined()) check_shape(marks, "wkv.marks", {B, T}, "BT");
-  if (!has_fused_form(key)) {
+  if (!has_fused_form(key) && !cuda::has_wkv_form(key, N)) {
     return reference::wkv(receptance, key, value, decay, bonus, state, reset, marks);
   }
   const auto results = WkvFunction::apply(

@@ -1,6 +1,7 @@
 // RWKV-4's recurrence as an autograd function; see wkv.h.
 #include "core/kernels/cpu/wkv4.h"
 
+#include "core/kernels/cuda/wkv.h"
 #include "core/kernels/fused.h"
 #include "core/kernels/wkv.h"
 
@@ -28,6 +29,12 @@ class Wkv4Function : public torch::autograd::Function<Wkv4Function> {
     const Tensor marks = tensor_or_undefined(given_marks);
     const cpu::Wkv4Shape shape{key.size(0), key.size(1), key.size(2)};
     Tensor out = at::empty_like(key), final = at::empty_like(state), kept;
+    if (key.is_cuda()) {
+      kept = cuda::wkv4_forward(key, value, decay, bonus, state, marks, out, final, training);
+      ctx->set_materialize_grads(false);
+      ctx->save_for_backward({key, value, decay, bonus, state, marks, final, kept});
+      return {out, final};
+    }
     if (training) {
       kept = at::empty({shape.lanes, cpu::wkv_chunks(shape.tokens), 3, shape.channels},
                        state.options());
@@ -52,6 +59,12 @@ class Wkv4Function : public torch::autograd::Function<Wkv4Function> {
     Tensor grad_key = at::empty_like(key), grad_value = at::empty_like(key);
     Tensor grad_decay = at::empty({shape.lanes, shape.channels}, state.options());
     Tensor grad_bonus = at::empty_like(grad_decay), grad_state = at::empty_like(state);
+    if (key.is_cuda()) {
+      cuda::wkv4_backward(saved, grad_out, grad_final,
+                          {grad_key, grad_value, grad_decay, grad_bonus, grad_state});
+      return {grad_key,   grad_value, grad_decay.sum(0), grad_bonus.sum(0),
+              grad_state, Tensor(),   Tensor()};
+    }
     with_row_type(key.scalar_type(), [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       cpu::wkv4_backward<T>(
@@ -85,7 +98,7 @@ std::pair<Tensor, Tensor> wkv4(const Tensor& key, const Tensor& value, const Ten
   check_shape(bonus, "wkv4.bonus", {C}, "C");
   check_shape(state, "wkv4.state", {B, 3, C}, "B3C");
   if (marks.defined()) check_shape(marks, "wkv4.marks", {B, T}, "BT");
-  if (!has_fused_form(key)) {
+  if (!has_fused_form(key) && !cuda::has_wkv_form(key, 64)) {
     return reference::wkv4(key, value, decay, bonus, state, marks);
   }
   const auto results =

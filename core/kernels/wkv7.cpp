@@ -1,6 +1,7 @@
 // The recurrence of RWKV-7 as an autograd function; see wkv.h.
 #include "core/kernels/cpu/wkv7.h"
 
+#include "core/kernels/cuda/wkv.h"
 #include "core/kernels/fused.h"
 #include "core/kernels/wkv.h"
 
@@ -43,6 +44,12 @@ class Wkv7Function : public torch::autograd::Function<Wkv7Function> {
                            tensor_or_undefined(reset),
                            tensor_or_undefined(marks)};
     Tensor out = at::empty_like(key), final = at::empty_like(state), kept;
+    if (key.is_cuda()) {
+      saved.push_back(cuda::wkv7_forward(saved, out, final, training));
+      ctx->set_materialize_grads(false);
+      ctx->save_for_backward(saved);
+      return {out, final};
+    }
     if (training) {
       kept = at::empty(
           {shape.lanes, shape.heads, cpu::wkv_chunks(shape.tokens), shape.padded(), shape.padded()},
@@ -69,17 +76,22 @@ class Wkv7Function : public torch::autograd::Function<Wkv7Function> {
     for (size_t i = 0; i < 6; ++i) d[i] = at::empty_like(saved[i]);
     Tensor grad_state = at::empty_like(state);
     Tensor grad_reset = reset.defined() ? at::empty_like(state) : Tensor();
-    with_row_type(key.scalar_type(), [&](auto* type) {
-      using T = std::remove_pointer_t<decltype(type)>;
-      cpu::wkv7_backward<T>(
-          shape_of(key), inputs<T>(saved), saved[9].const_data_ptr<float>(),
-          grad_out.const_data_ptr<T>(),
-          grad_final.defined() ? grad_final.const_data_ptr<float>() : nullptr,
-          {d[0].mutable_data_ptr<T>(), d[1].mutable_data_ptr<float>(), d[2].mutable_data_ptr<T>(),
-           d[3].mutable_data_ptr<T>(), d[4].mutable_data_ptr<T>(), d[5].mutable_data_ptr<T>(),
-           grad_state.mutable_data_ptr<float>(),
-           grad_reset.defined() ? grad_reset.mutable_data_ptr<float>() : nullptr});
-    });
+    if (key.is_cuda()) {
+      cuda::wkv7_backward(saved, grad_out, grad_final,
+                          {d[0], d[1], d[2], d[3], d[4], d[5], grad_state, grad_reset});
+    } else {
+      with_row_type(key.scalar_type(), [&](auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        cpu::wkv7_backward<T>(
+            shape_of(key), inputs<T>(saved), saved[9].const_data_ptr<float>(),
+            grad_out.const_data_ptr<T>(),
+            grad_final.defined() ? grad_final.const_data_ptr<float>() : nullptr,
+            {d[0].mutable_data_ptr<T>(), d[1].mutable_data_ptr<float>(), d[2].mutable_data_ptr<T>(),
+             d[3].mutable_data_ptr<T>(), d[4].mutable_data_ptr<T>(), d[5].mutable_data_ptr<T>(),
+             grad_state.mutable_data_ptr<float>(),
+             grad_reset.defined() ? grad_reset.mutable_data_ptr<float>() : nullptr});
+      });
+    }
     return {d[0],     d[1],    d[2],       d[3],
             d[4],     d[5],    grad_state, grad_reset.defined() ? grad_reset.sum(0) : Tensor(),
             Tensor(), Tensor()};
@@ -101,7 +113,8 @@ std::pair<Tensor, Tensor> wkv7(const Wkv7Rows& rows, const Tensor& state, const 
   check_shape(state, "wkv7.state", {B, H, N, N}, "BHNN");
   if (reset.defined()) check_shape(reset, "wkv7.reset", {H, N, N}, "HNN");
   if (marks.defined()) check_shape(marks, "wkv7.marks", {B, T}, "BT");
-  if (!has_fused_form(rows.key)) return reference::wkv7(rows, state, reset, marks);
+  if (!has_fused_form(rows.key) && !cuda::has_wkv_form(rows.key, N))
+    return reference::wkv7(rows, state, reset, marks);
   const at::ScalarType dtype = rows.key.scalar_type();
   const auto row = [&](const Tensor& x) { return x.to(dtype).contiguous(); };
   const auto results =

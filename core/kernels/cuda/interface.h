@@ -14,10 +14,62 @@ extern "C" {
 #endif
 
 /* Raised whenever the table below changes; a library of another version is not used. */
-#define RMKV_CUDA_VERSION 1
+#define RMKV_CUDA_VERSION 2
 
 /* Element types of the pointers marked `void*`. */
 enum { RMKV_CUDA_FP32 = 0, RMKV_CUDA_BF16 = 1 };
+
+/* Bits of a token's mark: the lane forgets before it; it is padding. */
+enum { RMKV_CUDA_RESET = 1, RMKV_CUDA_SKIP = 2 };
+/* Tokens between two kept states of the recurrences. */
+enum { RMKV_CUDA_WKV_CHUNK = 16 };
+
+/* One call of a matrix-state recurrence (core/kernels/wkv.h).  Rows are dtype [B, T, H, N]; N is
+ * 16, 32 or 64; C = (T + 15) / 16 chunks.  RWKV-5 and 6 leave removal and replacement null, RWKV-7
+ * bonus; states are [key, value] and [value, key].  Pointers of the direction not called are
+ * ignored. */
+struct rmkv_cuda_wkv {
+  int64_t B, T, H, N;
+  int32_t dtype;
+  int32_t constant_decay; /* RWKV-5: decay and grad_decay have no B and T */
+  const void *receptance, *key, *value, *removal, *replacement;
+  const float* decay;   /* [B, T, H, N] or [H, N] */
+  const float* bonus;   /* [H, N] */
+  const float* initial; /* [B, H, N, N] */
+  const float* reset;   /* [H, N, N] or null */
+  const uint8_t* marks; /* [B, T] or null */
+  /* forward */
+  void* out;
+  float* final; /* [B, H, N, N] */
+  float* kept;  /* [B, H, C, N, N], or null without a backward */
+  /* backward */
+  const void* grad_out;
+  const float* grad_final; /* [B, H, N, N] or null */
+  void *grad_receptance, *grad_key, *grad_value, *grad_removal, *grad_replacement;
+  float* grad_decay;   /* [B, T, H, N], or [B, H, N] when constant */
+  float* grad_bonus;   /* [B, H, N] */
+  float* grad_initial; /* [B, H, N, N] */
+  float* grad_reset;   /* [B, H, N, N] or null with reset */
+  float* scratch;      /* [B, H, 17, N, N] */
+};
+
+/* One call of RWKV-4's recurrence.  Rows are dtype [B, T, H]: H is the number of channels. */
+struct rmkv_cuda_wkv4 {
+  int64_t B, T, H;
+  int32_t dtype;
+  const void *key, *value;
+  const float *decay, *bonus; /* [H] */
+  const float* initial;       /* [B, 3, H]: numerator, denominator, exponent */
+  const uint8_t* marks;       /* [B, T] or null */
+  void* out;
+  float* final; /* [B, 3, H]; read by the backward */
+  float* kept;  /* [B, C, 3, H], or null without a backward */
+  const void* grad_out;
+  const float* grad_final; /* [B, 3, H] or null */
+  void *grad_key, *grad_value;
+  float *grad_decay, *grad_bonus; /* [B, H] */
+  float* grad_initial;            /* [B, 3, H] */
+};
 
 struct rmkv_cuda_kernels {
   int32_t version; /* RMKV_CUDA_VERSION of the library */
@@ -30,6 +82,13 @@ struct rmkv_cuda_kernels {
   /* Its gradient: grad_in [N, 2F] from in [N, 2F] and grad_out [N, F], all of one dtype. */
   int32_t (*swiglu_backward)(const void* in, const void* grad_out, void* grad_in, int64_t N,
                              int64_t F, int32_t dtype, void* stream);
+
+  int32_t (*wkv4_forward)(const struct rmkv_cuda_wkv4* call, void* stream);
+  int32_t (*wkv4_backward)(const struct rmkv_cuda_wkv4* call, void* stream);
+  int32_t (*wkv_forward)(const struct rmkv_cuda_wkv* call, void* stream);
+  int32_t (*wkv_backward)(const struct rmkv_cuda_wkv* call, void* stream);
+  int32_t (*wkv7_forward)(const struct rmkv_cuda_wkv* call, void* stream);
+  int32_t (*wkv7_backward)(const struct rmkv_cuda_wkv* call, void* stream);
 
   /* The name of a cudaError_t, for messages. */
   const char* (*error_name)(int32_t error);

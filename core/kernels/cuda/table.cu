@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include "core/kernels/cuda/swiglu.cuh"
+#include "core/kernels/cuda/wkv.cuh"
 
 namespace {
 
@@ -9,8 +10,11 @@ const char* error_name(int32_t error) {
   return cudaGetErrorString(static_cast<cudaError_t>(error));
 }
 
-constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION, rmkv::cuda::swiglu_forward,
-                                      rmkv::cuda::swiglu_backward, error_name};
+constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION,           rmkv::cuda::swiglu_forward,
+                                      rmkv::cuda::swiglu_backward, rmkv::cuda::wkv4_forward,
+                                      rmkv::cuda::wkv4_backward,   rmkv::cuda::wkv_forward,
+                                      rmkv::cuda::wkv_backward,    rmkv::cuda::wkv7_forward,
+                                      rmkv::cuda::wkv7_backward,   error_name};
 
 }  // namespace
 
