@@ -9,6 +9,7 @@
 #include "core/checkpoint/import_original.h"
 #include "core/checkpoint/run_folder.h"
 #include "core/models/rwkv/engine.h"
+#include "core/models/rwkv/rwkv_model.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -97,18 +98,14 @@ LoadedModel load_folder(const std::string& path, const LoadOptions& options) {
 }
 
 std::unique_ptr<LanguageModel> make_trainable(const WeightFile& file, const LoadOptions& options) {
-  auto model = create_model(file.config.to_table(), 0, options.parameter_dtype, options.device);
-  // One tensor at a time: names and shapes are checked, and a large model is not held twice.
-  for (const Parameter& parameter : model->parameters().all()) {
-    auto found = file.weights.find(parameter.name);
-    if (found == file.weights.end()) {
-      parameter.value.detach().zero_();
-    } else {
-      parameter.value.detach().copy_(found->second.to_float());
-    }
-  }
-  model->parameters().mark_changed();
-  return model;
+  // Values are asked for one by one, so a large model is not held as a file and as tensors.
+  return std::make_unique<RwkvModel>(
+      file.config,
+      [&](const RwkvParameter& parameter) {
+        auto found = file.weights.find(parameter.name);
+        return found == file.weights.end() ? at::zeros(parameter.shape) : found->second.to_float();
+      },
+      options.parameter_dtype, options.device);
 }
 
 LoadedModel load_file(const std::string& path, const LoadOptions& options) {
