@@ -1383,6 +1383,10 @@ function rmkv.tokenizer.characters(text) end
 ---@field min_frequency? integer a pair seen less often is not merged (default 2)
 ---@field pattern? string how text is split before merging (default "llama3")
 ---@field threads? integer for counting (default 1)
+---@field alphabet? string characters: rare ones fall back to bytes (default "bytes")
+---@field coverage? number characters for so much of the text (default 0.9995)
+---@field max_characters? integer and no more than so many (default 4096)
+---@field shares? table shares of the vocabulary by source (default every byte weighs the same)
 ---@field special_tokens? table the first ids, in this order (default <think> </think> <start> <end> <pad> <unk>)
 
 ---Opens the training of a byte-level BPE vocabulary.
@@ -1392,7 +1396,8 @@ function rmkv.tokenizer.trainer(options) end
 
 ---Counts the words of one document.
 ---@param text string
-function TokenizerTrainer:add(text) end
+---@param share? integer which of the shares it belongs to
+function TokenizerTrainer:add(text, share) end
 
 ---Counts documents spread over a source; bad ones are passed over.
 ---
@@ -1400,8 +1405,9 @@ function TokenizerTrainer:add(text) end
 ---@param source rmkv.Source
 ---@param limit_bytes? number stop after about so much
 ---@param limit_documents? number stop after so many
+---@param share? integer which of the shares it belongs to
 ---@return integer # bytes added
-function TokenizerTrainer:add_source(source, limit_bytes, limit_documents) end
+function TokenizerTrainer:add_source(source, limit_bytes, limit_documents, share) end
 
 ---Finds the merges of everything added so far.
 ---@return rmkv.Tokenizer
@@ -1421,6 +1427,7 @@ function TokenizerTrainer:documents() end
 ---@field fit? boolean with the truncation and padding of the file (default false)
 ---@field dropout? number BPE merges passed over with this probability (default as the file says)
 ---@field seed? integer for dropout (default 0)
+---@field threads? integer for one long text; the ids do not depend on it (default 1)
 
 ---Turns text into ids.
 ---@param text string any bytes
@@ -1434,6 +1441,7 @@ function Tokenizer:encode(text, options) end
 ---@field fit? boolean with the truncation and padding of the file (default false)
 ---@field dropout? number BPE merges passed over with this probability (default as the file says)
 ---@field seed? integer for dropout (default 0)
+---@field threads? integer for one long text; the ids do not depend on it (default 1)
 
 ---Turns text into ids in a tensor.
 ---@param text string any bytes
@@ -1447,6 +1455,7 @@ function Tokenizer:encode_tensor(text, options) end
 ---@field fit? boolean with the truncation and padding of the file (default false)
 ---@field dropout? number BPE merges passed over with this probability (default as the file says)
 ---@field seed? integer for dropout (default 0)
+---@field threads? integer for one long text; the ids do not depend on it (default 1)
 
 ---Turns text into ids written as bytes, for pipes and files.
 ---@param text string any bytes
@@ -1463,6 +1472,7 @@ function Tokenizer:encode_bytes(text, format, options) end
 ---@field fit? boolean with the truncation and padding of the file (default false)
 ---@field dropout? number BPE merges passed over with this probability (default as the file says)
 ---@field seed? integer for dropout (default 0)
+---@field threads? integer for one long text; the ids do not depend on it (default 1)
 
 ---Turns lines of JSON strings into lines of arrays of ids.
 ---
@@ -1942,7 +1952,7 @@ function Optimizer:load_state(state) end
 ---sources of documents and the streams of batches made from them
 rmkv.data = {}
 
----Opens a text file, a folder, or JSON lines as a source.
+---Opens a file, a folder or a data set of the hub as a source: text, JSON lines, CSV, TSV (also .gz, .zst), parquet, .npy, .bin, hub:owner/name[@rev][:config/split].
 ---
 ---Raises when nothing is there or all is empty, and on an unknown option
 ---@param path string
@@ -1971,6 +1981,18 @@ function rmkv.data.lua(path, options) end
 ---@return rmkv.Source
 function rmkv.data.documents(texts, name) end
 
+---@class rmkv.data.write_parquet.options
+---@field group_rows? integer rows read together (default 1000)
+---@field codec? string zstd, snappy, gzip, brotli, lz4_raw, uncompressed (default "zstd")
+
+---Writes columns of texts as a parquet file.
+---
+---Raises when columns differ in length, and where Arrow is not there
+---@param path string
+---@param columns table { name = list of texts, … }
+---@param options? rmkv.data.write_parquet.options
+function rmkv.data.write_parquet(path, columns, options) end
+
 ---@class rmkv.data.stream.options
 ---@field sources table Sources, or { source =, weight = }: weights are shares of tokens
 ---@field tokenizer rmkv.Tokenizer
@@ -1978,6 +2000,10 @@ function rmkv.data.documents(texts, name) end
 ---@field lanes? integer documents read side by side (default 8)
 ---@field seed? integer  (default 1)
 ---@field pack_tokens? integer shorter documents are joined up to this; 0: never (default 512)
+---@field packing? string join documents in order, or put those together that fit best (default "join")
+---@field unit? string what weights are shares of (default "tokens")
+---@field exhaustion? string at the end of a source: repeat it, stop all, or let the others go on (default "repeat")
+---@field epochs? integer of each source, when it is not repeated (default 1)
 ---@field validation_share? number of the documents, held out by a hash of their key (default 0)
 ---@field threads? integer that read and encode ahead; 0: none (default 1)
 ---@field prefetch_tokens? integer read ahead, per source, about (default 1048576)
@@ -2038,7 +2064,8 @@ function Source:fingerprint() end
 ---
 ---Raises when too many documents are bad
 ---@param options? Stream.next.options
----@return rmkv.Batch
+---@return rmkv.Batch? # nil at the end of a stream that has one
+---@return string? message
 function Stream:next(options) end
 
 ---Returns where the stream stands after the last batch.

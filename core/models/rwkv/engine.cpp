@@ -202,7 +202,8 @@ EngineFacts rwkv_engine_facts(const LanguageModel& model) {
   const auto* engine = dynamic_cast<const RwkvEngine*>(&model);
   if (!engine) fail(kWhere, model.facts().architecture + " for training", "an inference engine");
   const EngineCore& core = engine->core();
-  return {core.weights().step_bytes, core.weights().arena.reserved_bytes(), core.threads()};
+  return {core.weights().step_bytes, core.weights().prefill_multiplications,
+          core.weights().arena.reserved_bytes(), core.threads()};
 }
 
 WeightMap random_rwkv_weights(const RwkvConfig& config, uint64_t seed, WeightType type) {

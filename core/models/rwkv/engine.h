@@ -29,8 +29,9 @@ std::unique_ptr<LanguageModel> make_rwkv_engine(const RwkvConfig& config, const 
 
 // What an engine streams per token and holds; throws when the model is none.
 struct EngineFacts {
-  int64_t step_bytes = 0;    // weights read for one token and its logits
-  int64_t weight_bytes = 0;  // memory of the packed weights
+  int64_t step_bytes = 0;               // weights read for one token and its logits
+  int64_t prefill_multiplications = 0;  // for one token of a prompt, without logits
+  int64_t weight_bytes = 0;             // memory of the packed weights
   int threads = 1;
 };
 EngineFacts rwkv_engine_facts(const LanguageModel& model);

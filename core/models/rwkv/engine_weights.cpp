@@ -104,6 +104,7 @@ class Packer {
         },
         result_.arena);
     result_.step_bytes += result.size_bytes();
+    result_.prefill_multiplications += outputs * inputs;
     return result;
   }
 
@@ -251,7 +252,9 @@ std::unique_ptr<EngineWeights> pack_rwkv_weights(const RwkvConfig& config, const
       result->tuned_states.push_back(pack.get(at + "att.time_state").to_float().contiguous());
     }
   }
+  const int64_t multiplications = result->prefill_multiplications;
   result->head = pack.head("head.weight");
+  result->prefill_multiplications = multiplications;
   if (config.head_bias) result->head_bias = pack.vector("head.bias");
   return result;
 }

@@ -66,6 +66,7 @@ struct EngineWeights {
   std::vector<Tensor> tuned_states;  // fp32 [H, N, N] by [head, value, key]; empty: none
   // Weights that a step reads: what the bandwidth bound of decoding is made of.
   int64_t step_bytes = 0;
+  int64_t prefill_multiplications = 0;  // of all matrices but the head
 };
 
 // The buffers that products write.

@@ -1,0 +1,95 @@
+// Module rmkv.engine: inference engines for measuring, and what the machine under them can do.
+//
+// Engines of real weights come from rmkv.model.load.
+#include "bindings/modules.h"
+#include "bindings/objects.h"
+#include "core/base/error.h"
+#include "core/base/option_reader.h"
+#include "core/kernels/cpu/machine_probe.h"
+#include "core/models/rwkv/engine.h"
+
+namespace rmkv::lua {
+
+namespace {
+
+int random_engine(Call& c) {
+  const RwkvConfig config = RwkvConfig::from_table(c.table(1));
+  std::string weights = "fp32";
+  int64_t threads = 0, seed = 0;
+  const Table options = c.table(2);  // the reader looks into it
+  OptionReader reader(options, c.function.name);
+  reader.read("weights", weights);
+  reader.read("threads", threads, 0, 1024);
+  reader.read("seed", seed, 0);
+  reader.finish();
+  const WeightType type = parse_weight_type(weights);
+  std::shared_ptr<LanguageModel> engine =
+      make_rwkv_engine(config,
+                       random_rwkv_weights(config, static_cast<uint64_t>(seed),
+                                           is_quantized(type) ? WeightType::F16 : type),
+                       type, static_cast<int>(threads));
+  return c.push_object(engine);
+}
+
+int facts(Call& c) {
+  const auto& model = c.object<LanguageModel>(1);
+  if (!is_rwkv_engine(model)) return c.absent("a model for training");
+  const EngineFacts facts = rwkv_engine_facts(model);
+  return c.push(Value(Table{{"step_bytes", facts.step_bytes},
+                            {"prefill_multiplications", facts.prefill_multiplications},
+                            {"weight_bytes", facts.weight_bytes},
+                            {"threads", static_cast<int64_t>(facts.threads)}}));
+}
+
+int machine(Call& c) {
+  const int threads = static_cast<int>(c.integer(1, 1));
+  const kernels::cpu::ArithmeticPeak peak = kernels::cpu::arithmetic_peak(threads);
+  return c.push(Value(Table{{"read_bandwidth", kernels::cpu::read_bandwidth(threads)},
+                            {"fp32", peak.fp32},
+                            {"bf16", peak.bf16},
+                            {"int8", peak.int8}}));
+}
+
+}  // namespace
+
+Module engine_module() {
+  const Field options{
+      "options",
+      "options?",
+      "",
+      "",
+      -HUGE_VAL,
+      HUGE_VAL,
+      "",
+      {{"weights", "string?", "fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0", "\"fp32\""},
+       {"threads", "integer?", "0: as many as rmkv.system.threads()", "0", 0, 1024},
+       {"seed", "integer?", "of the weights", "0", 0, 9007199254740992.0}}};
+  return {
+      .name = "rmkv.engine",
+      .doc = "inference engines of random weights, for measuring",
+      .functions = {
+          {.name = "rmkv.engine.random",
+           .doc = "Builds an inference engine of an RWKV shape with random weights.",
+           .args = {{"config", "table", "as for rmkv.model.create"}, options},
+           .returns = {{"", "Model", ""}},
+           .call = random_engine,
+           .errors = "on an unknown key, or a value out of range"},
+          {.name = "rmkv.engine.facts",
+           .doc = "Returns what an engine reads and holds; nil for a model for training.",
+           .args = {{"model", "Model", ""}},
+           .returns = {{"", "table?",
+                        "step_bytes (weights read for a token and its logits), "
+                        "prefill_multiplications (a token without logits), weight_bytes, threads"},
+                       {"message", "string?", ""}},
+           .call = facts},
+          {.name = "rmkv.engine.machine",
+           .doc = "Measures the machine: takes about half a second.",
+           .args = {{"threads", "integer?", "", "1", 1, 1024}},
+           .returns = {{"", "table",
+                        "read_bandwidth in bytes a second; fp32, bf16, int8: additions and "
+                        "multiplications a second"}},
+           .call = machine},
+      }};
+}
+
+}  // namespace rmkv::lua
