@@ -88,13 +88,15 @@ EncodeOptions encode_options(const Call& c, int index) {
   Table table = c.table(index);
   OptionReader reader(table, "tokenizer:encode");
   EncodeOptions options;
-  int64_t seed = 0;
+  int64_t seed = 0, threads = 1;
   reader.read("special", options.parse_special);
   reader.read("template", options.add_template);
   reader.read("fit", options.fit);
   reader.read("dropout", options.dropout, 0.0, 1.0);
   reader.read("seed", seed, 0);
+  reader.read("threads", threads, 1, 256);
   reader.finish();
+  options.threads = static_cast<int>(threads);
   options.seed = static_cast<uint64_t>(seed);
   return options;
 }
@@ -217,13 +219,24 @@ int trainer(Call& c) {
   reader.read("threads", threads, 1, 256);
   if (reader.read("pattern", pattern)) options.pattern = parse_split_pattern(pattern);
   reader.read("special_tokens", options.special_tokens);
+  std::string alphabet = "bytes";
+  reader.read("alphabet", alphabet, {"bytes", "characters"});
+  if (alphabet == "characters") options.alphabet = BpeAlphabet::kCharacters;
+  reader.read("coverage", options.coverage, 0.0, 1.0);
+  reader.read("max_characters", options.max_characters, 0, 0x110000);
+  reader.read("shares", options.shares);
   reader.finish();
   options.threads = static_cast<int>(threads);
   return c.push_object(std::make_shared<BpeTrainer>(options));
 }
 
+// Sources count from 1 in Lua.
+size_t source_arg(const Call& c, int index) {
+  return static_cast<size_t>(c.integer(index, 1) - 1);
+}
+
 int trainer_add(Call& c) {
-  c.object<BpeTrainer>(1).add_document(c.text(2));
+  c.object<BpeTrainer>(1).add_document(c.text(2), source_arg(c, 3));
   return 0;
 }
 
@@ -233,6 +246,7 @@ int trainer_add_source(Call& c) {
   const auto& source = c.object<const DocumentSource>(2);
   auto limit = static_cast<uint64_t>(c.number(3, 1e18));
   const auto most = static_cast<uint64_t>(c.number(4, 1e18));
+  const size_t share = source_arg(c, 5);
   uint64_t added = 0, ordinal = 0, taken = 0;
   bool endless = source.document_count() == DocumentSource::kUnlimited;
   if (endless && std::min(limit, most) > (uint64_t{1} << 40))
@@ -246,7 +260,7 @@ int trainer_add_source(Call& c) {
     try {
       Document document = source.document(next.id);
       added += document.text.size();
-      trainer.add_document(document.text);
+      trainer.add_document(document.text, share);
     } catch (const BadDocument&) {
       // The stream counts and names bad documents; a vocabulary can do without them.
     }
@@ -282,7 +296,8 @@ Module tokenizer_module() {
        {"fit", "boolean?", "with the truncation and padding of the file", "false"},
        {"dropout", "number?", "BPE merges passed over with this probability", "as the file says", 0,
         1},
-       {"seed", "integer?", "for dropout", "0", 0}}};
+       {"seed", "integer?", "for dropout", "0", 0},
+       {"threads", "integer?", "for one long text; the ids do not depend on it", "1", 1, 256}}};
   const Field skip_option{
       "options", "options?",
       "",        "",
@@ -336,34 +351,49 @@ Module tokenizer_module() {
                .call = characters},
               {.name = "rmkv.tokenizer.trainer",
                .doc = "Opens the training of a byte-level BPE vocabulary.",
-               .args = {{"options",
-                         "options?",
-                         "",
-                         "",
-                         -HUGE_VAL,
-                         HUGE_VAL,
-                         "",
-                         {{"vocab_size", "integer?", "special tokens + 256 bytes + merges", "8192",
-                           1, 1 << 24, "entries"},
-                          {"min_frequency", "integer?", "a pair seen less often is not merged", "2",
-                           1},
-                          {"pattern",
-                           "string?",
-                           "how text is split before merging",
-                           "\"llama3\"",
-                           -HUGE_VAL,
-                           HUGE_VAL,
-                           "",
-                           {},
-                           {"gpt2", "llama3", "qwen2", "o200k"}},
-                          {"threads", "integer?", "for counting", "1", 1, 256},
-                          {"special_tokens", "list?", "the first ids, in this order",
-                           "<think> </think> <start> <end> <pad> <unk>"}}}},
+               .args =
+                   {{"options",
+                     "options?",
+                     "",
+                     "",
+                     -HUGE_VAL,
+                     HUGE_VAL,
+                     "",
+                     {{"vocab_size", "integer?", "special tokens + 256 bytes + merges", "8192", 1,
+                       1 << 24, "entries"},
+                      {"min_frequency", "integer?", "a pair seen less often is not merged", "2", 1},
+                      {"pattern",
+                       "string?",
+                       "how text is split before merging",
+                       "\"llama3\"",
+                       -HUGE_VAL,
+                       HUGE_VAL,
+                       "",
+                       {},
+                       {"gpt2", "llama3", "qwen2", "o200k"}},
+                      {"threads", "integer?", "for counting", "1", 1, 256},
+                      {"alphabet",
+                       "string?",
+                       "characters: rare ones fall back to bytes",
+                       "\"bytes\"",
+                       -HUGE_VAL,
+                       HUGE_VAL,
+                       "",
+                       {},
+                       {"bytes", "characters"}},
+                      {"coverage", "number?", "characters for so much of the text", "0.9995", 0, 1},
+                      {"max_characters", "integer?", "and no more than so many", "4096", 0,
+                       0x110000},
+                      {"shares", "list?", "shares of the vocabulary by source",
+                       "every byte weighs the same"},
+                      {"special_tokens", "list?", "the first ids, in this order",
+                       "<think> </think> <start> <end> <pad> <unk>"}}}},
                .returns = {{"", "TokenizerTrainer", ""}},
                .call = trainer},
               {.name = "TokenizerTrainer:add",
                .doc = "Counts the words of one document.",
-               .args = {{"text", "string", ""}},
+               .args = {{"text", "string", ""},
+                        {"share", "integer?", "which of the shares it belongs to", "1", 1}},
                .returns = {},
                .call = trainer_add},
               {.name = "TokenizerTrainer:add_source",
@@ -371,7 +401,8 @@ Module tokenizer_module() {
                .args = {{"source", "Source", ""},
                         {"limit_bytes", "number?", "stop after about so much", "all", 0, HUGE_VAL,
                          "bytes"},
-                        {"limit_documents", "number?", "stop after so many", "all", 0}},
+                        {"limit_documents", "number?", "stop after so many", "all", 0},
+                        {"share", "integer?", "which of the shares it belongs to", "1", 1}},
                .returns = {{"", "integer", "bytes added"}},
                .call = trainer_add_source,
                .errors = "when an endless source is given without limit"},

@@ -27,6 +27,11 @@ local opt = rmkv.options {
   data = { {}, "sources to train on, with shares: NAME or PATH, *WEIGHT behind", repeated = true },
   max_samples = { 0, "documents taken from the sources in all; 0: no limit" },
   max_bytes = { 0, "bytes taken from the sources in all, by their shares; 0: no limit" },
+  alphabet = {
+    "bytes", "symbols that are merged; characters: rare ones fall back to bytes", choices = { "bytes", "characters" },
+  },
+  coverage = { 0.9995, "characters for so much of the text" },
+  balance = { false, "sources get parts of the vocabulary by their weights, however much text each has" },
   threads = { 0, "0: one per core" },
   ids = {
     "text", "how ids are written and read", choices = { "text", "json", "u16", "uint16", "u32", "uint32", "npy" },
@@ -73,6 +78,7 @@ local function encode_options(post)
   return {
     special = not opt.plain, template = post and opt.special, fit = post, seed = opt.seed,
     dropout = opt.dropout >= 0 and opt.dropout or nil,
+    threads = opt.threads > 0 and opt.threads or rmkv.system.threads(),
   }
 end
 
@@ -80,19 +86,24 @@ local commands = {}
 
 function commands.train()
   local started = rmkv.system.clock()
+  local sources, total, shares = require "lib.data".sources(opt.data, { seed = opt.seed }), 0, {}
+  for index, entry in ipairs(sources) do
+    total = total + entry.weight
+    shares[index] = entry.weight
+  end
+  if opt.balance and #opt.files > 0 then error("train: --balance is for --data sources only", 0) end
   local trainer = rmkv.tokenizer.trainer {
     vocab_size = opt.vocab_size, min_frequency = opt.min_frequency, pattern = opt.pattern,
     threads = opt.threads > 0 and opt.threads or rmkv.system.threads(),
+    alphabet = opt.alphabet, coverage = opt.coverage, shares = opt.balance and shares or nil,
   }
   if opt.input ~= "" then table.insert(opt.files, opt.input) end
   for _, path in ipairs(opt.files) do trainer:add(rmkv.system.read_file(path)) end
-  local sources, total = require "lib.data".sources(opt.data, { seed = opt.seed }), 0
   if #opt.files + #sources == 0 then error("train: name text files or --data sources to train on", 0) end
-  for _, entry in ipairs(sources) do total = total + entry.weight end
-  for _, entry in ipairs(sources) do
+  for index, entry in ipairs(sources) do
     local share = entry.weight / total
     trainer:add_source(entry.source, opt.max_bytes > 0 and opt.max_bytes * share or nil,
-                       opt.max_samples > 0 and math.ceil(opt.max_samples * share) or nil)
+                       opt.max_samples > 0 and math.ceil(opt.max_samples * share) or nil, opt.balance and index or nil)
   end
   local trained = trainer:train()
   local path = opt.output ~= "" and opt.output or "tokenizer.json"
@@ -102,7 +113,7 @@ function commands.train()
 end
 
 function commands.encode()
-  local tokenizer, seconds = load_tokenizer(), nil
+  local tokenizer, seconds = load_tokenizer()
   if opt.jsonl then
     seconds = 0
     each_block(function(block, first)

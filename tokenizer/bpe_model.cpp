@@ -89,11 +89,15 @@ void BpeModel::add_words() {
     if (!known.back()) bytes_.resize(before);
   }
   offsets.push_back(static_cast<uint32_t>(bytes_.size()));
-  id_of_.reserve(spec_.entries.size());
   for (size_t id = 0; id < spec_.entries.size(); ++id) {
-    if (!known[id] || offsets[id] == offsets[id + 1]) continue;
-    id_of_.emplace(std::string_view(bytes_).substr(offsets[id], offsets[id + 1] - offsets[id]),
-                   static_cast<int32_t>(id));
+    words_.push_back(
+        known[id] ? std::string_view(bytes_).substr(offsets[id], offsets[id + 1] - offsets[id])
+                  : std::string_view());
+  }
+  if (spec_.byte_level && !spec_.ignore_merges && !spec_.merge_by_id) return;
+  id_of_.reserve(words_.size());
+  for (size_t id = 0; id < words_.size(); ++id) {
+    if (!words_[id].empty()) id_of_.emplace(words_[id], static_cast<int32_t>(id));
   }
 }
 
@@ -103,19 +107,25 @@ int32_t BpeModel::find(std::string_view text) const {
 }
 
 void BpeModel::find_symbols() {
-  for (int byte = 0; byte < 256; ++byte) {
-    const char c = static_cast<char>(byte);
-    char name[8];
-    std::snprintf(name, sizeof(name), "<0x%02X>", static_cast<unsigned>(byte));
-    byte_ids_[byte] = spec_.byte_level ? find({&c, 1}) : spec_.byte_fallback ? find(name) : -1;
-    if (byte < 128) ascii_ids_[byte] = find({&c, 1});
-  }
-  if (spec_.byte_level || !plain_) return;
-  for (const auto& [text, id] : id_of_) {
-    const Utf8Char c = decode_utf8(text.data(), text.data() + text.size());
-    if (c.size_bytes == text.size() && c.code_point != kInvalidCodePoint) {
-      id_of_character_.emplace(c.code_point, id);
+  std::fill(std::begin(byte_ids_), std::end(byte_ids_), -1);
+  std::fill(std::begin(ascii_ids_), std::end(ascii_ids_), -1);
+  for (size_t id = 0; id < words_.size(); ++id) {
+    const std::string_view word = words_[id];
+    if (word.empty()) continue;
+    const auto token = static_cast<int32_t>(id);
+    const Utf8Char c = decode_utf8(word.data(), word.data() + word.size());
+    if (spec_.byte_level) {
+      if (word.size() == 1) byte_ids_[static_cast<unsigned char>(word[0])] = token;
+    } else if (c.size_bytes == word.size() && c.code_point != kInvalidCodePoint) {
+      id_of_character_.emplace(c.code_point, token);
+      if (c.code_point < 128) ascii_ids_[c.code_point] = token;
     }
+  }
+  if (spec_.byte_level || !spec_.byte_fallback) return;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof(name), "<0x%02X>", byte);
+    byte_ids_[byte] = find(name);
   }
 }
 
@@ -131,10 +141,9 @@ void BpeModel::add_whole_words() {
     }
     whole = find_whole_tokens(merges_, symbols, spec_.entries.size());
   }
-  for (const auto& [bytes, id] : id_of_) {
-    if (bytes.size() <= WordKey::kMaxBytes && (spec_.ignore_merges || whole[id])) {
-      whole_words_.insert(bytes, id);
-    }
+  for (size_t id = 0; id < words_.size(); ++id) {
+    if (words_[id].empty() || words_[id].size() > WordKey::kMaxBytes) continue;
+    if (spec_.ignore_merges || whole[id]) whole_words_.insert(words_[id], static_cast<int32_t>(id));
   }
 }
 

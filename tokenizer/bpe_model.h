@@ -42,8 +42,9 @@ class BpeModel : public WordModel {
 
   BpeSpec spec_;
   MergeTable merges_;
-  std::string bytes_;                                      // of all words, one after another
-  std::unordered_map<std::string_view, int32_t> id_of_;    // of words, views into bytes_
+  std::string bytes_;                    // of all words, one after another
+  std::vector<std::string_view> words_;  // by id, views into bytes_; empty where there is none
+  std::unordered_map<std::string_view, int32_t> id_of_;    // only where words are looked up whole
   std::unordered_map<uint32_t, int32_t> id_of_character_;  // text only, without affixes
   int32_t byte_ids_[256];   // the token of a byte (over characters: <0x..>), or -1
   int32_t ascii_ids_[128];  // over characters: of the ASCII ones, or -1

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
+#include <map>
 #include <thread>
 
 #include "core/base/cancel.h"
@@ -12,6 +14,7 @@
 #include "tokenizer/merge_finder.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/pipeline_tokenizer.h"
+#include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/word_counter.h"
 
@@ -20,42 +23,64 @@ namespace {
 
 constexpr size_t kChunkBytes = size_t{1} << 20;     // what one thread takes at a time
 constexpr size_t kPendingBytes = size_t{16} << 20;  // collected before the threads start
+constexpr double kCountUnit = 256;                  // what a count of one is scaled to by shares
 constexpr int64_t kMaxVocab = MergeTable::kMaxId + 1;
-
-// The first place from `from` on where every known pattern ends a word: after a newline that a
-// visible ASCII character follows.
-size_t safe_cut(std::string_view text, size_t from) {
-  for (size_t newline = text.find('\n', from);
-       newline != std::string_view::npos && newline + 1 < text.size();
-       newline = text.find('\n', newline + 1)) {
-    const char next = text[newline + 1];
-    if (next > ' ' && next <= '~') return newline + 1;
-  }
-  return text.size();
-}
 
 }  // namespace
 
 struct BpeTrainer::State {
+  struct Source {
+    std::vector<WordCounter> counters;  // one per thread
+    uint64_t bytes = 0;
+  };
+  struct Pending {
+    std::string text;
+    size_t source;
+  };
+
   BpeTrainerOptions options;
   SplitterPtr splitter;
-  std::vector<WordCounter> counters;  // one per thread
-  std::vector<std::string> pending;   // texts to be counted; only with several threads
+  std::vector<Source> sources;
+  std::vector<Pending> pending;  // texts to be counted; only with several threads
   size_t pending_bytes = 0;
   uint64_t bytes = 0, documents = 0;
 
   void count_pending() {
     std::atomic<size_t> next{0};
-    const auto work = [&](WordCounter& counter) {
-      for (size_t i = next++; i < pending.size(); i = next++)
-        counter.add_text(*splitter, pending[i]);
+    const auto work = [&](size_t thread) {
+      for (size_t i = next++; i < pending.size(); i = next++) {
+        sources[pending[i].source].counters[thread].add_text(*splitter, pending[i].text);
+      }
     };
     std::vector<std::jthread> threads;
-    for (size_t i = 1; i < counters.size(); ++i) threads.emplace_back(work, std::ref(counters[i]));
-    work(counters[0]);
+    for (int i = 1; i < options.threads; ++i) threads.emplace_back(work, i);
+    work(0);
     threads.clear();  // joins
     pending.clear();
     pending_bytes = 0;
+  }
+
+  // All words with their counts, those of sources with shares in 256ths.
+  WordCounts words() {
+    for (Source& source : sources) {
+      for (size_t i = 1; i < source.counters.size(); ++i) {
+        source.counters[0].add(source.counters[i]);
+        source.counters[i] = WordCounter();
+      }
+    }
+    if (options.shares.empty()) return sources[0].counters[0].sorted();
+    double total_share = 0;
+    for (const double share : options.shares) total_share += share;
+    std::map<std::string, uint64_t> counts;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i].bytes == 0) continue;
+      const double scale = kCountUnit * options.shares[i] / total_share *
+                           static_cast<double>(bytes) / static_cast<double>(sources[i].bytes);
+      for (const auto& [word, count] : sources[i].counters[0].sorted()) {
+        counts[word] += static_cast<uint64_t>(std::llround(static_cast<double>(count) * scale));
+      }
+    }
+    return {counts.begin(), counts.end()};
   }
 };
 
@@ -74,8 +99,20 @@ BpeTrainer::BpeTrainer(BpeTrainerOptions options) : state_(std::make_unique<Stat
     if (token.empty() || !is_valid_utf8(token))
       fail("tokenizer.train: special_tokens", "'" + token + "'", "text (UTF-8, not empty)");
   }
+  check("max_characters", options.max_characters, 0, 0x110000);
+  if (!(options.coverage >= 0 && options.coverage <= 1)) {
+    fail("tokenizer.train: coverage", std::to_string(options.coverage), "0 to 1");
+  }
+  for (const double share : options.shares) {
+    if (!(share > 0 && share < 1e9)) {
+      fail("tokenizer.train: shares", std::to_string(share), "positive numbers");
+    }
+  }
   state_->splitter = make_splitter(options.pattern);
-  state_->counters.resize(static_cast<size_t>(options.threads));
+  state_->sources.resize(std::max<size_t>(1, options.shares.size()));
+  for (State::Source& source : state_->sources) {
+    source.counters.resize(static_cast<size_t>(options.threads));
+  }
   state_->options = std::move(options);
 }
 
@@ -88,18 +125,24 @@ uint64_t BpeTrainer::documents() const {
   return state_->documents;
 }
 
-void BpeTrainer::add_document(std::string_view text) {
+void BpeTrainer::add_document(std::string_view text, size_t index) {
   check_cancelled("tokenizer.train");
   State& state = *state_;
+  if (index >= state.sources.size()) {
+    fail("tokenizer.train: source", std::to_string(index),
+         "under " + std::to_string(state.sources.size()));
+  }
+  State::Source& source = state.sources[index];
   state.bytes += text.size();
+  source.bytes += text.size();
   ++state.documents;
-  if (state.counters.size() == 1) {
-    state.counters[0].add_text(*state.splitter, text);
+  if (source.counters.size() == 1) {
+    source.counters[0].add_text(*state.splitter, text);
     return;
   }
   while (!text.empty()) {
-    const size_t size = text.size() > kChunkBytes ? safe_cut(text, kChunkBytes) : text.size();
-    state.pending.emplace_back(text.substr(0, size));
+    const size_t size = text.size() > kChunkBytes ? find_line_cut(text, kChunkBytes) : text.size();
+    state.pending.push_back({std::string(text.substr(0, size)), index});
     state.pending_bytes += size;
     text.remove_prefix(size);
     if (state.pending_bytes >= kPendingBytes) state.count_pending();
@@ -109,29 +152,37 @@ void BpeTrainer::add_document(std::string_view text) {
 TokenizerPtr BpeTrainer::train() {
   State& state = *state_;
   state.count_pending();
-  for (size_t i = 1; i < state.counters.size(); ++i) {
-    state.counters[0].add(state.counters[i]);
-    state.counters[i] = WordCounter();
-  }
+  BpeTrainerOptions options = state.options;
+  if (!options.shares.empty()) options.min_frequency *= static_cast<int64_t>(kCountUnit);
   BpeSpec spec;
   {
-    MergeFinder finder(state.options, state.counters[0].sorted());
+    MergeFinder finder(options, state.words());
     finder.run();
     spec.merges = finder.merges();
     spec.entries = finder.take_spellings();
   }
-  const bool is_gpt2 = state.options.pattern == SplitPattern::kGpt2;
-  PipelineSpec pipeline = PipelineSpec::byte_level(
-      is_gpt2 ? std::string_view() : split_pattern_regex(state.options.pattern));
+  PipelineSpec pipeline;
+  if (options.alphabet == BpeAlphabet::kCharacters) {
+    spec.byte_fallback = true;
+    pipeline.pre_tokenizer = write_split_json(split_pattern_regex(options.pattern));
+    pipeline.decoder =
+        R"({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]})";
+  } else {
+    const bool is_gpt2 = options.pattern == SplitPattern::kGpt2;
+    pipeline = PipelineSpec::byte_level(is_gpt2 ? std::string_view()
+                                                : split_pattern_regex(options.pattern));
+  }
   for (const std::string& content : state.options.special_tokens) {
     const auto place = std::find(spec.entries.begin(), spec.entries.end(), content);
     pipeline.added_tokens.push_back(
         {.id = static_cast<int32_t>(place - spec.entries.begin()), .content = content});
   }
   const std::string where = "tokenizer.train";
-  return std::make_shared<PipelineTokenizer>(
-      std::move(pipeline), [&](bool) { return std::make_unique<BpeModel>(std::move(spec), where); },
-      where);
+  const auto make_model = [&](bool byte_level) {
+    spec.byte_level = byte_level;
+    return std::make_unique<BpeModel>(std::move(spec), where);
+  };
+  return std::make_shared<PipelineTokenizer>(std::move(pipeline), make_model, where);
 }
 
 }  // namespace rmkv

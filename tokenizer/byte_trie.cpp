@@ -47,7 +47,7 @@ class Places {
   size_t size() const { return end_ + 256; }  // so that any byte may be added to any base
 
  private:
-  static constexpr size_t kWindow = 2048;
+  static constexpr size_t kWindow = 512;
 
   void grow(size_t size) {
     if (size <= used_.size()) return;

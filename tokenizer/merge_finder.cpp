@@ -3,11 +3,15 @@
 #include "tokenizer/merge_finder.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "tokenizer/byte_level.h"
+#include "tokenizer/unicode.h"
 
 namespace rmkv {
 
@@ -23,16 +27,79 @@ void MergeFinder::Side::clear() {
   events.clear();
 }
 
-MergeFinder::MergeFinder(const BpeTrainerOptions& options,
-                         const std::vector<std::pair<std::string, uint64_t>>& words)
+MergeFinder::MergeFinder(const BpeTrainerOptions& options, const WordCounts& words)
     : options_(options) {
   for (const std::string& token : options_.special_tokens) intern(token);
-  for (const uint8_t byte : bytes_by_code_point()) {
-    const char c = static_cast<char>(byte);
-    intern(spell_bytes({&c, 1}));
+  if (options_.alphabet == BpeAlphabet::kBytes) {
+    add_byte_symbols();
+  } else {
+    add_character_symbols(words);
   }
   lay_out(words);
   list_initial_pairs();
+}
+
+void MergeFinder::add_byte_symbols() {
+  for (const uint8_t byte : bytes_by_code_point()) {
+    const char c = static_cast<char>(byte);
+    id_of_byte_[byte] = intern(spell_bytes({&c, 1}));
+    length_[id_of_byte_[byte]] = 1;
+  }
+}
+
+void MergeFinder::add_character_symbols(const WordCounts& words) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof(name), "<0x%02X>", byte);
+    intern(name);
+  }
+  std::map<uint32_t, uint64_t> counts;
+  uint64_t total = 0;
+  for (const auto& [word, count] : words) {
+    const char* const end = word.data() + word.size();
+    for (const char* p = word.data(); p < end;) {
+      const Utf8Char c = decode_utf8(p, end);
+      if (c.code_point != kInvalidCodePoint) counts[c.code_point] += count;
+      total += count;
+      p += c.size_bytes;
+    }
+  }
+  std::vector<std::pair<uint32_t, uint64_t>> ranked(counts.begin(), counts.end());
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::set<uint32_t> chosen;
+  uint64_t covered = 0;
+  for (const auto& [character, count] : ranked) {
+    if (static_cast<int64_t>(chosen.size()) >= options_.max_characters ||
+        static_cast<int64_t>(spellings_.size() + chosen.size()) >= options_.vocab_size ||
+        static_cast<double>(covered) >= options_.coverage * static_cast<double>(total)) {
+      break;
+    }
+    chosen.insert(character);
+    covered += count;
+  }
+  for (const uint32_t character : chosen) {
+    std::string text;
+    append_utf8(character, text);
+    const int32_t id = intern(text);
+    length_[id] = 1;
+    id_of_character_.emplace(character, id);
+  }
+}
+
+void MergeFinder::symbols_of(std::string_view word, std::vector<int32_t>& symbols) const {
+  symbols.clear();
+  if (options_.alphabet == BpeAlphabet::kBytes) {
+    for (const char c : word) symbols.push_back(id_of_byte_[static_cast<unsigned char>(c)]);
+    return;
+  }
+  const char* const end = word.data() + word.size();
+  for (const char* p = word.data(); p < end;) {
+    const Utf8Char c = decode_utf8(p, end);
+    const auto found = id_of_character_.find(c.code_point);
+    symbols.push_back(found == id_of_character_.end() ? -1 : found->second);
+    p += c.size_bytes;
+  }
 }
 
 int32_t MergeFinder::intern(const std::string& spelling) {
@@ -48,14 +115,8 @@ int32_t MergeFinder::intern(const std::string& spelling) {
   return entry->second;
 }
 
-void MergeFinder::lay_out(const std::vector<std::pair<std::string, uint64_t>>& words) {
-  int32_t id_of_byte[256];
-  for (int byte = 0; byte < 256; ++byte) {
-    const char c = static_cast<char>(byte);
-    id_of_byte[byte] = intern(spell_bytes({&c, 1}));
-    length_[id_of_byte[byte]] = 1;
-  }
-  // A word of one byte has no pair.
+void MergeFinder::lay_out(const WordCounts& words) {
+  // A word of one symbol has no pair; one of bytes has at most as many symbols.
   size_t places = 1;
   for (const auto& [word, count] : words) places += word.size() > 1 ? word.size() + 1 : 0;
   if (places > std::numeric_limits<Position>::max()) {
@@ -65,17 +126,16 @@ void MergeFinder::lay_out(const std::vector<std::pair<std::string, uint64_t>>& w
   ends_.reserve(places);
   word_of_.reserve(places);
   starts_.push_back(-1);
+  word_of_.push_back(0);
+  std::vector<int32_t> symbols;
   for (const auto& [word, count] : words) {
-    if (word.size() < 2) continue;
-    for (const char c : word) {
-      starts_.push_back(id_of_byte[static_cast<unsigned char>(c)]);
-      word_of_.push_back(static_cast<uint32_t>(word_count_.size()));
-    }
+    symbols_of(word, symbols);
+    if (symbols.size() < 2) continue;
+    starts_.insert(starts_.end(), symbols.begin(), symbols.end());
     starts_.push_back(-1);
-    word_of_.push_back(static_cast<uint32_t>(word_count_.size()));
+    word_of_.insert(word_of_.end(), symbols.size() + 1, static_cast<uint32_t>(word_count_.size()));
     word_count_.push_back(static_cast<int64_t>(count));
   }
-  word_of_.insert(word_of_.begin(), 0);
   ends_ = starts_;
 }
 

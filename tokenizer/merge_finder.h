@@ -16,11 +16,12 @@
 
 namespace rmkv {
 
+// Distinct words (bytes) and how often each occurs.
+using WordCounts = std::vector<std::pair<std::string, uint64_t>>;
+
 class MergeFinder {
  public:
-  // `words`: distinct words (bytes) and how often each occurs.
-  MergeFinder(const BpeTrainerOptions& options,
-              const std::vector<std::pair<std::string, uint64_t>>& words);
+  MergeFinder(const BpeTrainerOptions& options, const WordCounts& words);
 
   // Merges until the vocabulary is full or no pair is frequent enough.
   void run();
@@ -55,7 +56,12 @@ class MergeFinder {
   };
 
   int32_t intern(const std::string& spelling);
-  void lay_out(const std::vector<std::pair<std::string, uint64_t>>& words);
+  // Makes the ids of single symbols.
+  void add_byte_symbols();
+  void add_character_symbols(const WordCounts& words);
+  // The symbols of a word; -1 for what never merges.
+  void symbols_of(std::string_view word, std::vector<int32_t>& symbols) const;
+  void lay_out(const WordCounts& words);
   void list_initial_pairs();
   bool is_before(const Candidate& a, const Candidate& b) const;
   void push(uint64_t pair, uint32_t list);
@@ -66,7 +72,9 @@ class MergeFinder {
   const BpeTrainerOptions options_;
   std::vector<std::string> spellings_;              // by id
   std::unordered_map<std::string, int32_t> id_of_;  // of a spelling
-  std::vector<uint32_t> length_;                    // in bytes, by id
+  std::vector<uint32_t> length_;                    // in symbols, by id
+  int32_t id_of_byte_[256];
+  std::unordered_map<uint32_t, int32_t> id_of_character_;
   std::vector<std::pair<int32_t, int32_t>> merges_;
 
   // Places of all words one after another, each word followed by one place that belongs to none.

@@ -2,7 +2,10 @@
 #include "tokenizer/pipeline_tokenizer.h"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <new>
+#include <thread>
 
 #include "core/base/error.h"
 #include "tokenizer/merge_table.h"
@@ -10,6 +13,12 @@
 #include "tokenizer/word_encoder.h"
 
 namespace rmkv {
+namespace {
+
+// What a thread takes at a time of a long text.
+constexpr size_t kParallelBytes = size_t{1} << 19;
+
+}  // namespace
 
 PipelineSpec PipelineSpec::byte_level(std::string_view split_regex) {
   PipelineSpec spec;
@@ -96,7 +105,8 @@ PipelineTokenizer::PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_m
                             {"post_processor", spec_.post_processor}}) {
     text = simdjson::minify(parsed.around.root().get(key).value);
   }
-  if (normalizer_ == nullptr && pre_tokenizer_.byte_level()) byte_ids_ = model_->byte_ids();
+  const bool is_plain = normalizer_ == nullptr && pre_tokenizer_.only_cuts();
+  if (is_plain && pre_tokenizer_.byte_level()) byte_ids_ = model_->byte_ids();
   if (const Splitter* const cuts = model_->cuts()) pre_tokenizer_.add(make_split_step(cuts));
   add_token_bytes();
 }
@@ -124,34 +134,34 @@ void PipelineTokenizer::add_token_bytes() {
     added[token.id] = &token;
     id_of_content_.emplace(token.content, token.id);
   }
-  auto first = std::make_unique<TokenTable>();
-  bool differs = false;
+  if (decoder_.tells_first()) first_table_ = std::make_unique<TokenTable>();
   for (size_t id = 0; id < size; ++id) {
-    if (added[id] == nullptr && entries[id].empty()) {
-      table_.add("", false);
-      first->add("", false);
-      continue;
-    }
     const bool special = added[id] != nullptr && added[id]->special;
+    const bool is_unused = added[id] == nullptr && entries[id].empty();
     // The text of an added token is no spelling of bytes, whatever it looks like.
-    const bool is_text = added[id] != nullptr && pre_tokenizer_.byte_level();
-    const std::string_view entry = added[id] != nullptr ? added[id]->content : entries[id];
-    const std::string bytes = is_text ? std::string(entry) : decoder_.decode(entry, false);
-    table_.add(bytes, special);
-    const std::string at_first = is_text ? bytes : decoder_.decode(entry, true);
-    first->add(at_first, special);
-    differs = differs || at_first != bytes;
+    const bool is_text = is_unused || (added[id] != nullptr && pre_tokenizer_.byte_level());
+    std::string entry = added[id] != nullptr ? added[id]->content : entries[id];
+    if (added[id] != nullptr && added[id]->normalized && normalizer_ != nullptr) {
+      normalizer_->apply(entry);
+    }
+    table_.add(is_text ? entry : decoder_.decode(entry, false), special);
+    if (first_table_ == nullptr) continue;
+    first_table_->add(is_text ? entry : decoder_.decode(entry, true), special);
   }
   table_.finish();
-  first->finish();
-  if (differs) first_table_ = std::move(first);
-  id_of_bytes_.reserve(entries.size());
-  for (size_t id = 0; id < entries.size(); ++id) {
-    const std::string_view bytes = table_.at(static_cast<int32_t>(id));
-    if (added[id] == nullptr && !bytes.empty()) {
-      id_of_bytes_.emplace(bytes, static_cast<int32_t>(id));
+  if (first_table_ != nullptr) first_table_->finish();
+}
+
+// By the decoded bytes; made when it is first asked for.
+const std::unordered_map<std::string_view, int32_t>& PipelineTokenizer::id_of_bytes() const {
+  std::call_once(id_of_bytes_made_, [this] {
+    id_of_bytes_.reserve(model_->entries().size());
+    for (int32_t id = 0; id < table_.size(); ++id) {
+      const std::string_view bytes = table_.at(id);
+      if (!bytes.empty()) id_of_bytes_.emplace(bytes, id);
     }
-  }
+  });
+  return id_of_bytes_;
 }
 
 std::string_view PipelineTokenizer::first_token_bytes(int32_t id) const {
@@ -161,8 +171,8 @@ std::string_view PipelineTokenizer::first_token_bytes(int32_t id) const {
 std::optional<int32_t> PipelineTokenizer::token_id(std::string_view bytes) const {
   if (const auto found = id_of_content_.find(bytes); found != id_of_content_.end())
     return found->second;
-  if (const auto found = id_of_bytes_.find(bytes); found != id_of_bytes_.end())
-    return found->second;
+  const auto& id_of = id_of_bytes();
+  if (const auto found = id_of.find(bytes); found != id_of.end()) return found->second;
   return std::nullopt;
 }
 
@@ -191,6 +201,7 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
   const double share = options.dropout >= 0 ? options.dropout : model_->dropout();
   MergeDropout dropout{share, RandomStream(options.seed, "dropout")};
   if (share > 0) scratch.encoder.scratch().dropout = &dropout;
+  const int threads = share > 0 ? 1 : options.threads;
   scratch.pieces.clear();
   added_tokens_.raw().find(text, options.parse_special, scratch.pieces);
   for (const TextPiece& piece : scratch.pieces) {
@@ -206,7 +217,7 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
     }
     const bool at_start = piece.text.data() == text.data();
     if (added_tokens_.normalized().empty()) {
-      encode_text(normal, at_start, scratch, ids);
+      encode_text(normal, at_start, threads, scratch, ids);
       continue;
     }
     scratch.normal_pieces.clear();
@@ -215,7 +226,8 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
       if (part.id >= 0) {
         ids.push_back(part.id);
       } else {
-        encode_text(part.text, at_start && part.text.data() == normal.data(), scratch, ids);
+        encode_text(part.text, at_start && part.text.data() == normal.data(), threads, scratch,
+                    ids);
       }
     }
   }
@@ -224,8 +236,46 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
   }
 }
 
-void PipelineTokenizer::encode_text(std::string_view text, bool at_start, Scratch& scratch,
-                                    std::vector<int32_t>& ids) const {
+// Every thread takes the next part, with a working memory of its own.
+void PipelineTokenizer::encode_in_parallel(std::string_view text, int threads,
+                                           std::vector<int32_t>& ids) const {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const size_t size =
+        text.size() > kParallelBytes ? find_line_cut(text, kParallelBytes) : text.size();
+    parts.push_back(text.substr(0, size));
+    text.remove_prefix(size);
+  }
+  std::vector<std::vector<int32_t>> found(parts.size());
+  std::vector<std::exception_ptr> errors(parts.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    ScratchLease lease(*this);
+    for (size_t i = next++; i < parts.size(); i = next++) {
+      try {
+        found[i].reserve(parts[i].size() / 3);
+        encode_text(parts[i], false, 1, *lease, found[i]);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (int i = 1; i < threads; ++i) others.emplace_back(work);
+    work();
+  }
+  for (const std::exception_ptr& error : errors) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
+  for (const std::vector<int32_t>& part : found) ids.insert(ids.end(), part.begin(), part.end());
+}
+
+void PipelineTokenizer::encode_text(std::string_view text, bool at_start, int threads,
+                                    Scratch& scratch, std::vector<int32_t>& ids) const {
+  if (threads > 1 && text.size() > 2 * kParallelBytes && pre_tokenizer_.cuts_at_lines()) {
+    return encode_in_parallel(text, threads, ids);
+  }
   if (byte_ids_ != nullptr) {
     for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
     return;

@@ -64,9 +64,11 @@ class PipelineTokenizer : public Tokenizer {
   struct Parsed;  // the parts of the spec as JSON values, while they are read
 
   PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model, const Parsed& parsed);
+  void encode_in_parallel(std::string_view text, int threads, std::vector<int32_t>& ids) const;
   void add_token_bytes();
+  const std::unordered_map<std::string_view, int32_t>& id_of_bytes() const;
   void normalize_added_tokens();
-  void encode_text(std::string_view text, bool at_start, Scratch& scratch,
+  void encode_text(std::string_view text, bool at_start, int threads, Scratch& scratch,
                    std::vector<int32_t>& ids) const;
 
   PipelineSpec spec_;
@@ -78,7 +80,8 @@ class PipelineTokenizer : public Tokenizer {
   TokenTable table_;                         // behind other tokens
   std::unique_ptr<TokenTable> first_table_;  // at the beginning, where that differs
   std::unordered_map<std::string_view, int32_t> id_of_content_;  // of added tokens
-  std::unordered_map<std::string_view, int32_t> id_of_bytes_;    // of the vocabulary, decoded
+  mutable std::once_flag id_of_bytes_made_;
+  mutable std::unordered_map<std::string_view, int32_t> id_of_bytes_;
   std::vector<AddedToken> findable_;  // added tokens as they stand in normalised text
   AddedTokens added_tokens_;
   const int32_t* byte_ids_ = nullptr;  // when every byte is a token and nothing else happens

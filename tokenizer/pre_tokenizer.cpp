@@ -42,17 +42,23 @@ class StepSink : public WordSink {
   WordSink& last_;
 };
 
+// Whether a Split step cuts by one of the known patterns and keeps every piece.
+bool is_known_split(const JsonNode& node) {
+  const auto regex = node.get("pattern").find("Regex");
+  const SplitBehavior behavior = read_split_behavior(node.get("behavior"));
+  // These patterns match every character.
+  const bool all_kept = behavior == SplitBehavior::kIsolated ||
+                        (behavior == SplitBehavior::kRemoved && node.flag("invert", false));
+  return regex && all_kept && is_known_split_regex(regex->as_string());
+}
+
 PreTokenizerStepPtr read_split(const JsonNode& node) {
   const SplitBehavior behavior = read_split_behavior(node.get("behavior"));
   const JsonNode pattern = node.get("pattern");
   const bool invert = node.flag("invert", false);
-  const auto regex = pattern.find("Regex");
-  // Every piece is kept, so it does not matter which of them are the matches.
-  const bool all_kept =
-      behavior == SplitBehavior::kIsolated || (behavior == SplitBehavior::kRemoved && invert);
-  if (regex && all_kept && is_known_split_regex(regex->as_string())) {
-    // The known patterns match every character.
-    return make_split_step(make_splitter_of_regex(regex->as_string(), regex->where));
+  if (is_known_split(node)) {
+    const JsonNode regex = pattern.get("Regex");
+    return make_split_step(make_splitter_of_regex(regex.as_string(), regex.where));
   }
   return make_match_step(read_pattern(pattern), behavior, invert);
 }
@@ -105,8 +111,14 @@ void PreTokenizer::run(std::string_view text, bool at_start, WordSink& sink) con
 }
 
 void PreTokenizer::read_byte_level(const JsonNode& node) {
-  if (node.flag("add_prefix_space", true)) add(make_prefix_space_step());
-  if (node.flag("use_regex", true)) add(make_split_step(make_splitter(SplitPattern::kGpt2)));
+  if (node.flag("add_prefix_space", true)) {
+    add(make_prefix_space_step());
+    only_cuts_ = false;
+  }
+  if (node.flag("use_regex", true)) {
+    cuts_at_lines_ = cuts_at_lines_ || steps_.empty();
+    add(make_split_step(make_splitter(SplitPattern::kGpt2)));
+  }
   byte_level_ = true;
 }
 
@@ -117,12 +129,16 @@ void PreTokenizer::read(const JsonNode& node) {
     for (const JsonNode& step : node.get("pretokenizers").elements()) read(step);
     return;
   }
+  if (type != "ByteLevel" && type != "Digits") only_cuts_ = false;
   // Steps behind the byte-level one see its spelling.
   if (byte_level_) add(make_spelling_step());
   byte_level_ = false;
   using enum SplitBehavior;
   if (type == "ByteLevel") return read_byte_level(node);
-  if (type == "Split") return add(read_split(node));
+  if (type == "Split") {
+    cuts_at_lines_ = cuts_at_lines_ || (steps_.empty() && is_known_split(node));
+    return add(read_split(node));
+  }
   if (type == "Metaspace") return add(read_metaspace(node));
   if (type == "Digits") {
     const bool single = node.flag("individual_digits", false);
@@ -155,6 +171,16 @@ void PreTokenizer::read(const JsonNode& node) {
   fail(node.where, "a pre-tokenizer of type '" + std::string(type) + "'",
        "ByteLevel, Split, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, "
        "BertPreTokenizer, CharDelimiterSplit, FixedLength or Sequence");
+}
+
+size_t find_line_cut(std::string_view text, size_t from) {
+  for (size_t newline = text.find('\n', from);
+       newline != std::string_view::npos && newline + 1 < text.size();
+       newline = text.find('\n', newline + 1)) {
+    const char next = text[newline + 1], lower = static_cast<char>(next | 0x20);
+    if ((next >= '0' && next <= '9') || (lower >= 'a' && lower <= 'z')) return newline + 1;
+  }
+  return text.size();
 }
 
 }  // namespace rmkv

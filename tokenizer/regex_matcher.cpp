@@ -76,6 +76,9 @@ struct NamedClass {
   auto operator<=>(const NamedClass&) const = default;
 };
 constexpr NamedClass kSpaces{"s", kSpaceClass};
+// Oniguruma's word class lacks the joiners; outside brackets it has six numbers of Latin-1 more.
+constexpr NamedClass kWords{"w", kWordClass};
+constexpr NamedClass kBareWords{"w outside brackets", kWordClass};
 constexpr NamedClass kNamedClasses[] = {
     {"L", kLetterClass},
     {"Lu", kUpperClass},
@@ -104,7 +107,11 @@ std::string ranges_text(const NamedClass& wanted, bool with) {
   for (uint32_t code = 0; code <= 0x110000; ++code) {
     const bool surrogate = code >= 0xD800 && code < 0xE000;
     const uint16_t bits = table.of(code);
-    const bool member = (bits & wanted.classes) != 0 && (bits & wanted.except) == 0;
+    bool member = (bits & wanted.classes) != 0 && (bits & wanted.except) == 0;
+    if (wanted.classes == kWordClass) {
+      if (code == 0x200C || code == 0x200D) member = false;
+      if (wanted == kBareWords && code < 0x100 && (bits & kNumberClass) != 0) member = true;
+    }
     const bool in = code < 0x110000 && !surrogate && member == with;
     if (in && !open) first = code;
     if (!in && open) {
@@ -151,6 +158,9 @@ std::string pin_unicode_classes(std::string_view regex) {
     if (kind == 's' || kind == 'S') {
       wanted = &kSpaces;
       with = kind == 's';
+    } else if (kind == 'w' || kind == 'W') {
+      wanted = in_brackets ? &kWords : &kBareWords;
+      with = kind == 'w';
     } else if ((kind == 'p' || kind == 'P') && i + 2 < regex.size()) {
       with = kind == 'p';
       const size_t close = regex[i + 2] == '{' ? regex.find('}', i) : i + 2;

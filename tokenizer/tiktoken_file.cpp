@@ -1,6 +1,7 @@
 // tiktoken's rank files: a token's rank is its id and the order of merging.
 #include <array>
 #include <charconv>
+#include <unordered_set>
 
 #include "core/base/error.h"
 #include "tokenizer/bpe_model.h"
@@ -108,7 +109,7 @@ bool looks_like_tiktoken(std::string_view text) {
 TokenizerPtr parse_tiktoken(std::string_view text, const std::string& name) {
   BpeSpec spec;
   spec.merge_by_id = spec.ignore_merges = true;
-  size_t count = 0;
+  std::unordered_set<std::string> seen;
   for (size_t number = 1; !text.empty(); ++number) {
     const std::string_view line = first_line(text);
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
@@ -125,12 +126,14 @@ TokenizerPtr parse_tiktoken(std::string_view text, const std::string& name) {
       fail(where, "rank " + std::to_string(entry->rank) + " again", "each rank once");
     }
     spec.entries[entry->rank] = spell_bytes(entry->bytes);
-    ++count;
+    if (!seen.insert(spec.entries[entry->rank]).second) {
+      fail(where, "'" + spec.entries[entry->rank] + "' again", "each token once");
+    }
   }
   SplitPattern pattern = SplitPattern::kLlama3;
   std::vector<std::pair<int32_t, std::string>> special;
   for (const KnownRanks& known : known_ranks()) {
-    if (known.count != count) continue;
+    if (known.count != seen.size()) continue;
     pattern = known.pattern;
     special = known.special;
   }

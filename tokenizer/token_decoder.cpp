@@ -75,6 +75,7 @@ std::string stripped(std::string_view text, const std::string& content, int64_t 
 
 TokenDecoder::TokenDecoder(const JsonNode& node) {
   if (node.is_null()) {
+    tells_first_ = true;
     steps_.emplace_back([](std::string& token, bool is_first) {
       if (!is_first) token.insert(0, 1, ' ');
     });
@@ -131,12 +132,14 @@ void TokenDecoder::read(const JsonNode& node) {
     const auto scheme = node.find("prepend_scheme");
     const bool never =
         !node.flag("add_prefix_space", true) || (scheme && scheme->as_string() == "never");
+    tells_first_ = true;
     steps_.emplace_back([=](std::string& token, bool is_first) {
       token = replaced(token, mark, is_first && !never ? "" : " ");
     });
   } else if (type == "WordPiece") {
     const std::string prefix(node.get("prefix").as_string());
     const bool cleans = node.flag("cleanup", true);
+    tells_first_ = true;
     steps_.emplace_back([=](std::string& token, bool is_first) {
       if (!is_first) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
       if (cleans) token = cleaned(token);

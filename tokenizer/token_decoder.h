@@ -24,6 +24,9 @@ class TokenDecoder {
   // What the text of a token becomes, as the first token of a text or behind another.
   std::string decode(std::string_view token, bool is_first) const;
 
+  // Whether it makes a difference that a token is the first.
+  bool tells_first() const { return tells_first_; }
+
   // What is cut off the whole text.
   const TextTrim& trim() const { return trim_; }
 
@@ -33,6 +36,7 @@ class TokenDecoder {
 
   using Step = std::function<void(std::string& token, bool is_first)>;
   std::vector<Step> steps_;
+  bool tells_first_ = false;
   bool fused_ = false;  // steps behind this act on the whole text
   TextTrim trim_;
 };

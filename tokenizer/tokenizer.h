@@ -33,6 +33,9 @@ struct EncodeOptions {
   // what the file says, which is 0 in most.
   double dropout = -1;
   uint64_t seed = 0;
+  // For one long text; the ids do not depend on it.  Tokenizers without places where a text may be
+  // cut use one.
+  int threads = 1;
 };
 
 // What decoding cuts off a whole text: up to `start` times `content` at its beginning and up to

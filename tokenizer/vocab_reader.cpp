@@ -52,6 +52,7 @@ IdsOfStrings read_vocab(const JsonNode& node, std::vector<std::string>& strings)
   id_of.reserve(node.as_object().size());
   int32_t greatest = -1;
   for (const auto member : node.as_object()) {
+    if (member.key.empty()) fail(node.where, "an empty token", "at least one character");
     uint64_t id = 0;
     if (member.value.get(id) != simdjson::SUCCESS ||
         id > static_cast<uint64_t>(MergeTable::kMaxId)) {

@@ -6,9 +6,9 @@
 #include "tests/catch.h"
 #include "tests/shared_data.h"
 #include "tokenizer/bpe_model.h"
-#include "tokenizer/pipeline_tokenizer.h"
 #include "tokenizer/bpe_trainer.h"
 #include "tokenizer/byte_level.h"
+#include "tokenizer/pipeline_tokenizer.h"
 
 using namespace rmkv;
 
@@ -22,7 +22,9 @@ TokenizerPtr train(BpeTrainerOptions options, const std::vector<std::string>& do
 
 // "left right" for each merge, as spelled.
 std::vector<std::string> merge_texts(const TokenizerPtr& tokenizer) {
-  const BpeSpec& spec = dynamic_cast<const BpeModel&>(dynamic_cast<const PipelineTokenizer&>(*tokenizer).model()).spec();
+  const BpeSpec& spec =
+      dynamic_cast<const BpeModel&>(dynamic_cast<const PipelineTokenizer&>(*tokenizer).model())
+          .spec();
   std::vector<std::string> texts;
   for (const auto& [left, right] : spec.merges) {
     texts.push_back(spec.entries[left] + " " + spec.entries[right]);

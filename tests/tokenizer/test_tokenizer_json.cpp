@@ -135,28 +135,26 @@ TEST_CASE("what is not supported is refused by name") {
   CHECK(error_of({}) == "");
   refuses({.top = R"(, "modle": 1)"}, "FILE: got unknown key 'modle'; did you mean 'model'?");
   refuses({.top = R"(, "model": {})"}, "'model' twice");
-  refuses({.normalizer = R"({"type": "NFC"})"}, "FILE.normalizer: got 'NFC'");
-  refuses({.post_processor = R"({"type": "TemplateProcessing"})"},
-          "FILE.post_processor: got 'TemplateProcessing'");
-  refuses({.decoder = R"({"type": "Metaspace"})"}, "FILE.decoder: got decoder 'Metaspace'");
-  refuses({.decoder = "null"}, "decoder 'null'");
-  refuses({.pre_tokenizer = "null"}, "FILE.pre_tokenizer: got null");
-  refuses({.pre_tokenizer = R"({"type": "Whitespace"})"}, "'Whitespace'");
-  refuses({.pre_tokenizer = R"({"type": "Sequence", "pretokenizers": []})"},
-          "without a byte-level step");
+  refuses({.normalizer = R"({"type": "Nmt"})"}, "FILE.normalizer: got a normalizer of type 'Nmt'");
+  refuses({.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]})"},
+          "FILE.normalizer.normalizers[0]: got a normalizer of type 'Precompiled'");
+  refuses({.post_processor = R"({"type": "Other"})"},
+          "FILE.post_processor: got a post-processor of type 'Other'");
+  refuses({.decoder = R"({"type": "CTC"})"}, "FILE.decoder: got a decoder of type 'CTC'");
+  refuses({.decoder = R"({"type": "Sequence", "decoders": [{"type": "Fuse"},
+           {"type": "ByteFallback"}]})"},
+          "FILE.decoder.decoders[1]: got 'ByteFallback' behind Fuse");
+  refuses({.pre_tokenizer = R"({"type": "UnicodeScripts"})"}, "type 'UnicodeScripts'");
   refuses(
       {.pre_tokenizer =
            R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "("},
            "behavior": "Isolated"}, {"type": "ByteLevel"}]})"},
       "pattern '('");
-  refuses(
-      {.pre_tokenizer =
-           R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "a"},
-           "behavior": "Removed"}, {"type": "ByteLevel"}]})"},
-      "behavior 'Removed'");
-  refuses({.options = R"("byte_fallback": true, )"}, "byte_fallback");
-  refuses({.options = R"("dropout": 0.1, )"}, "dropout");
-  refuses({.options = R"("end_of_word_suffix": "</w>", )"}, "FILE.model.end_of_word_suffix");
+  refuses({.pre_tokenizer = R"({"type": "Split", "pattern": {"String": "a"},
+           "behavior": "Dropped", "invert": false})"},
+          "FILE.pre_tokenizer.behavior: got behavior 'Dropped'");
+  refuses({.options = R"("dropout": 1.5, )"}, "FILE.model.dropout");
+  refuses({.options = R"("end_of_word_suffix": "</w>", )"}, "affixes of words");
   refuses({.options = R"("unk_token": "<none>", )"}, "FILE.model.unk_token: got '<none>'");
 }
 
@@ -169,6 +167,7 @@ TEST_CASE("contradictions and wrong types name their place") {
   refuses({.more = R"(, "ab": 4294967296)"},
           "FILE.model.vocab['ab']: got 4294967296, expected an id from 0 to 2097150");
   refuses({.more = R"(, "ab": -1)"}, "got -1");
+  refuses({.more = R"(, "": 256)"}, "FILE.model.vocab: got an empty token");
   refuses({.more = R"(, "ab": "x")"}, "got a string");
   refuses({.merges = R"(["a b"])"}, "'ab'");
   refuses({.merges = R"(["a bb"])"}, "'bb', expected a token of the vocabulary");

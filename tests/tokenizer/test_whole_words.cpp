@@ -77,7 +77,8 @@ TEST_CASE("nearly all tokens of GPT-2 are whole") {
     const char c = static_cast<char>(byte);
     byte_ids[byte] = gpt2->token_id({&c, 1}).value();
   }
-  const BpeSpec& spec = dynamic_cast<const BpeModel&>(dynamic_cast<const PipelineTokenizer&>(*gpt2).model()).spec();
+  const BpeSpec& spec =
+      dynamic_cast<const BpeModel&>(dynamic_cast<const PipelineTokenizer&>(*gpt2).model()).spec();
   std::vector<MergeTable::Merge> merges;
   for (const auto& [left, right] : spec.merges) {
     const std::string bytes =
