@@ -66,6 +66,23 @@ TEST_CASE("sequence, step and any pieces agree in every version and dtype") {
   }
 }
 
+TEST_CASE("sixteen-bit products stay near fp32") {
+  for (const auto& golden : synthetic::goldens()) {
+    const Tensor tokens = synthetic::tokens();
+    const auto model = synthetic::make_model(golden.config, at::kFloat);
+    const Tensor exact = run(*model, tokens, model->initial_state(1), {24}).hidden;
+    for (const at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+      INFO(golden.name << " " << dtype_name(dtype));
+      ForwardOptions options;
+      options.compute_dtype = dtype;
+      const Outcome narrow = run(*model, tokens, model->initial_state(1), {24}, options);
+      CHECK(narrow.hidden.scalar_type() == dtype);
+      CHECK(narrow.state.get("blocks.0.att.state").scalar_type() == at::kFloat);
+      CHECK(difference(narrow.hidden, exact) < (dtype == at::kHalf ? 0.04 : 0.3));
+    }
+  }
+}
+
 TEST_CASE("the deterministic mode gives the same bits for any pieces and any company") {
   const Deterministic on;
   for (const auto& golden : synthetic::goldens()) {
