@@ -1,6 +1,7 @@
 // The corrected MicroRWKV: against sums over the past, parallel = recurrent = any split, causality,
 // batch isolation, padding, resets, gradients and the auxiliary loss.
 #include "core/base/random.h"
+#include "core/kernels/product.h"
 #include "core/models/microrwkv/corrected.h"
 #include "core/tensor/torch.h"
 #include "tests/catch.h"
@@ -102,6 +103,25 @@ TEST_CASE("corrected MicroRWKV: parallel, recurrent and any split agree, far bey
           CHECK(difference(state.get(part), tensor) < tolerance * size);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("corrected MicroRWKV: in deterministic mode any split is the same bits") {
+  struct Deterministic {
+    Deterministic() { kernels::set_row_invariant(true); }
+    ~Deterministic() { kernels::set_row_invariant(false); }
+  } mode;
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    INFO(dtype_name(dtype));
+    const auto model = make(small(), at::kFloat);
+    const Tensor tokens = random_tokens(2, 40, kSeed);
+    State whole = model->initial_state(2);
+    const Tensor expected = run_in_pieces(*model, tokens, whole, {40}, dtype);
+    for (const std::vector<int64_t>& pieces : {std::vector<int64_t>{1}, {7}, {3, 1, 20, 2}}) {
+      State state = model->initial_state(2);
+      CHECK(at::equal(run_in_pieces(*model, tokens, state, pieces, dtype), expected));
+      CHECK(state.equals(whole));
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include "core/kernels/embedding.h"
 #include "core/kernels/norm.h"
+#include "core/kernels/product.h"
 #include "core/models/microrwkv/block_plan.h"
 #include "core/tensor/torch.h"
 
@@ -110,8 +111,10 @@ Tensor corrected_forward(const MicroRwkvConfig& config, const MicroRwkvWeights& 
   const Tensor starts = document_starts(tokens, options.resets);
   std::vector<Tensor> parts;
   // Scores of a piece against itself and the ring grow with its square: long blocks go in pieces.
-  for (int64_t first = 0; first < count; first += config.block_tokens) {
-    const int64_t n = std::min(config.block_tokens, count - first);
+  // In deterministic mode token by token, so that any split of the tokens gives the same bits.
+  const int64_t piece = kernels::row_invariant() ? 1 : config.block_tokens;
+  for (int64_t first = 0; first < count; first += piece) {
+    const int64_t n = std::min(piece, count - first);
     const auto part = [&](const Tensor& x) { return x.defined() ? x.narrow(1, first, n) : x; };
     const BlockPlan plan(part(tokens), part(options.valid), part(starts), state.get("tokens"));
     const double share = static_cast<double>(n) / static_cast<double>(count);
