@@ -75,8 +75,10 @@ BpeModel::BpeModel(BpeSpec spec, const std::string& where)
   }
   add_whole_words();
   if (!spec_.byte_level && plain_ && !spec_.ignore_merges) cuts_ = make_merge_cuts(spec_, merges_);
-  only_bytes_ = spec_.byte_level && merges_.merges().empty() && !spec_.ignore_merges &&
-                std::find(std::begin(byte_ids_), std::end(byte_ids_), -1) == std::end(byte_ids_);
+  const bool all_bytes = spec_.byte_level && std::find(std::begin(byte_ids_), std::end(byte_ids_),
+                                                       -1) == std::end(byte_ids_);
+  if (all_bytes && !spec_.ignore_merges) long_word_cuts_ = make_byte_cuts(words_, merges_);
+  only_bytes_ = all_bytes && merges_.merges().empty() && !spec_.ignore_merges;
 }
 
 void BpeModel::add_words() {

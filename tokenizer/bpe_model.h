@@ -25,6 +25,7 @@ class BpeModel : public WordModel {
   void encode_word(std::string_view word, WordScratch& scratch) const override;
   const WholeWords* whole_words() const override { return &whole_words_; }
   const Splitter* cuts() const override { return cuts_.get(); }
+  const Splitter* long_word_cuts() const override { return long_word_cuts_.get(); }
   double dropout() const override { return spec_.dropout; }
   const int32_t* byte_ids() const override { return only_bytes_ ? byte_ids_ : nullptr; }
   std::string to_json() const override;
@@ -51,7 +52,7 @@ class BpeModel : public WordModel {
   bool plain_;              // no affixes
   bool only_bytes_ = false;
   WholeWords whole_words_;
-  SplitterPtr cuts_;
+  SplitterPtr cuts_, long_word_cuts_;
 };
 
 }  // namespace rmkv

@@ -73,7 +73,61 @@ class MergeCuts : public Splitter {
   std::vector<uint64_t> filter_, known_;
 };
 
+class ByteCuts : public Splitter {
+ public:
+  ByteCuts() : triples_(kTripleBits / 64, 0), beginnings_(65536 / 64, 0) {}
+
+  void add_token(std::string_view token) {
+    if (token.size() < 2) return;
+    set(beginnings_, pair(token[0], token[1]));
+    for (size_t i = 2; i < token.size(); ++i) {
+      set(triples_, triple(token[i - 2], token[i - 1], token[i]));
+    }
+  }
+
+  size_t split(std::string_view text, size_t begin,
+               std::span<std::string_view> words) const override {
+    size_t count = 0;
+    for (size_t i = begin + 1; i < text.size() && count + 1 < words.size(); ++i) {
+      if (has(beginnings_, pair(text[i - 1], text[i]))) continue;
+      if (i >= 2 && has(triples_, triple(text[i - 2], text[i - 1], text[i]))) continue;
+      words[count++] = text.substr(begin, i - begin);
+      begin = i;
+    }
+    if (begin < text.size() && count < words.size()) {
+      // With no room for more, the last word is cut by the next call.
+      if (count + 1 < words.size() || count == 0) {
+        words[count++] = text.substr(begin);
+      }
+    }
+    return count;
+  }
+
+ private:
+  static constexpr uint32_t kTripleBits = 1u << 18;
+
+  static uint32_t byte(char c) { return static_cast<unsigned char>(c); }
+  static uint32_t pair(char a, char b) { return byte(a) << 8 | byte(b); }
+  static uint32_t triple(char a, char b, char c) {
+    return ((byte(a) << 16 | byte(b) << 8 | byte(c)) * 0x9E3779B1u) >> 14;
+  }
+  static void set(std::vector<uint64_t>& bits, uint32_t at) {
+    bits[at / 64] |= uint64_t{1} << (at % 64);
+  }
+  static bool has(const std::vector<uint64_t>& bits, uint32_t at) {
+    return (bits[at / 64] >> (at % 64) & 1) != 0;
+  }
+
+  std::vector<uint64_t> triples_, beginnings_;
+};
+
 }  // namespace
+
+SplitterPtr make_byte_cuts(const std::vector<std::string_view>& words, const MergeTable& merges) {
+  auto cuts = std::make_unique<ByteCuts>();
+  for (const MergeTable::Merge& merge : merges.merges()) cuts->add_token(words[merge.result]);
+  return cuts;
+}
 
 SplitterPtr make_merge_cuts(const BpeSpec& spec, const MergeTable& merges) {
   auto cuts = std::make_unique<MergeCuts>();

@@ -2,6 +2,7 @@
 #include "tokenizer/word_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace rmkv {
@@ -13,6 +14,7 @@ constexpr size_t kKeptSymbols = size_t{1} << 16;
 }  // namespace
 
 void WordEncoder::shrink() {
+  in_long_word_ = false;  // after an error it may still be set
   if (scratch_.merge.ids.capacity() > kKeptSymbols) scratch_.merge = MergeScratch();
   if (scratch_.nodes.capacity() > kKeptSymbols) scratch_.nodes = {};
 }
@@ -30,6 +32,24 @@ void WordEncoder::encode(const WordModel& model, std::span<const std::string_vie
     encode_batch(model, words.subspan(i, std::min(kBatchWords, words.size() - i)), readable_end,
                  ids);
   }
+}
+
+void WordEncoder::encode_long_word(const WordModel& model, std::string_view word,
+                                   const char* readable_end, std::vector<int32_t>& ids) {
+  const Splitter* const cuts = in_long_word_ ? nullptr : model.long_word_cuts();
+  if (cuts == nullptr) {
+    model.encode_word(word, scratch_);
+    ids.insert(ids.end(), scratch_.merge.ids.begin(), scratch_.merge.ids.end());
+    return;
+  }
+  in_long_word_ = true;
+  std::array<std::string_view, 64> parts;
+  for (size_t begin = 0; begin < word.size();) {
+    const size_t count = cuts->split(word, begin, parts);
+    begin = static_cast<size_t>(parts[count - 1].data() + parts[count - 1].size() - word.data());
+    encode_batch(model, {parts.data(), count}, readable_end, ids);
+  }
+  in_long_word_ = false;
 }
 
 void WordEncoder::encode_batch(const WordModel& model, std::span<const std::string_view> words,
@@ -57,12 +77,18 @@ void WordEncoder::encode_batch(const WordModel& model, std::span<const std::stri
       count += entry->count;
       continue;
     }
+    if (!is_short) {
+      ids.insert(ids.end(), gathered, gathered + count);
+      count = 0;
+      encode_long_word(model, words[i], readable_end, ids);
+      continue;
+    }
     int32_t whole = -1;
     if (entry != nullptr) {
       word_ids = cache_.ids(*entry);
       word_count = entry->count;
     } else {
-      if (is_short && whole_words != nullptr) whole = whole_words->find(keys[i], hashes[i]);
+      if (whole_words != nullptr) whole = whole_words->find(keys[i], hashes[i]);
       if (whole >= 0) {
         word_ids = &whole;
         word_count = 1;
@@ -71,7 +97,7 @@ void WordEncoder::encode_batch(const WordModel& model, std::span<const std::stri
         word_ids = scratch_.merge.ids.data();
         word_count = scratch_.merge.ids.size();
       }
-      if (is_short) cache_.insert(keys[i], hashes[i], word_ids, word_count);
+      cache_.insert(keys[i], hashes[i], word_ids, word_count);
     }
     if (word_count <= WordKey::kMaxBytes) {
       std::copy(word_ids, word_ids + word_count, gathered + count);

@@ -19,7 +19,7 @@ class WordEncoder {
               const char* readable_end, std::vector<int32_t>& ids);
 
   WordScratch& scratch() { return scratch_; }
-  // Gives back the large buffers that one word of megabytes needed.
+  // Call after use: gives back the large buffers that one word of megabytes needed.
   void shrink();
 
  private:
@@ -28,7 +28,11 @@ class WordEncoder {
 
   void encode_batch(const WordModel& model, std::span<const std::string_view> words,
                     const char* readable_end, std::vector<int32_t>& ids);
+  // A word longer than the cache takes, by its parts where that changes nothing.
+  void encode_long_word(const WordModel& model, std::string_view word, const char* readable_end,
+                        std::vector<int32_t>& ids);
 
+  bool in_long_word_ = false;
   WordCache cache_;
   WordScratch scratch_;
 };

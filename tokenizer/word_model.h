@@ -53,8 +53,11 @@ class WordModel {
   // Short words known to be one token; nullptr when there is no such table.
   virtual const WholeWords* whole_words() const { return nullptr; }
 
-  // Cuts that never change the tokens of a long word; nullptr when none are known.
+  // Cuts that never change the tokens of a text; nullptr when none are known.
   virtual const Splitter* cuts() const { return nullptr; }
+
+  // The same for words too long for the cache; nullptr when none are known.
+  virtual const Splitter* long_word_cuts() const { return nullptr; }
 
   // The dropout that the file asks for.
   virtual double dropout() const { return 0; }
