@@ -8,6 +8,7 @@ namespace rmkv::lua {
 LoadOptions load_options(const Table& options, const std::string& where) {
   std::vector<std::string> types = weight_type_names();
   types.push_back("stored");
+  types.push_back("auto");
   LoadOptions result;
   std::string device = "cpu", dtype = "fp32";
   int64_t threads = 0;
@@ -30,8 +31,9 @@ Field load_options_field() {
           .keys = {{"device", "string?", "", "\"cpu\""},
                    {"dtype", "string?", "of the parameters: fp32 or fp64", "\"fp32\""},
                    {"weights", "string?",
-                    "RWKV for inference, packed: fp32, bf16, fp16, q8_0, .. or \"stored\"; without "
-                    "it a trainable model"},
+                    "packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., \"stored\" as in "
+                    "the file, "
+                    "\"auto\" stored where it is RWKV; without it a trainable model"},
                    {"threads", "integer?", "of packed weights; 0: as the program", "0", 0, 1024}}};
 }
 

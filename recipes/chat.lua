@@ -7,7 +7,9 @@
 -- /memory shows what the slots hold, /save FILE and /load FILE keep a conversation, /reset forgets, /quit leaves.
 
 local opt = rmkv.options {
-  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
+  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
+  tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
+  weights = { "auto", "RWKV: stored, fp32, bf16, fp16, q8_0, ..; auto: as in the file, packed" },
   system = { "", "text fed once at the beginning" },
   before = { "", "text put before each of your lines" },
   after = { "\n", "text put after each of your lines" },
@@ -22,7 +24,9 @@ local opt = rmkv.options {
 }
 
 local seed = opt.seed > 0 and opt.seed or math.floor(rmkv.system.time() * 1000) % 2 ^ 31
-local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
+local loaded = require("lib.model").load(opt.checkpoint, {
+  tokenizer = opt.tokenizer, device = opt.device, weights = opt.weights,
+})
 local sampler = { temperature = opt.temperature, top_p = opt.top_p, min_p = opt.min_p,
                   repetition_penalty = opt.repetition_penalty, seed = seed }
 local function fresh()

@@ -7,7 +7,8 @@ local data_lib = require "lib.data"
 local report = require "lib.report"
 
 local opt = rmkv.options {
-  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
+  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
+  tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
   data = { {}, "NAME or PATH to measure on", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
   field = { "", "field of .jsonl rows that holds the text" },
@@ -22,7 +23,7 @@ local opt = rmkv.options {
 }
 if #opt.data == 0 then error("--data is missing: name a file, a folder or a built-in source to measure on", 0) end
 
-local loaded = rmkv.checkpoint.load_model(opt.checkpoint, { device = opt.device })
+local loaded = require("lib.model").load(opt.checkpoint, { tokenizer = opt.tokenizer, device = opt.device })
 local segment = loaded.model:facts().segment_tokens
 local stream = rmkv.data.evaluation {
   sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",

@@ -4,7 +4,9 @@
 
 local opt = rmkv.options {
   prompt = { "", "the beginning; - reads it from stdin" },
-  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder or file" },
+  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
+  tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
+  weights = { "auto", "RWKV: stored, fp32, bf16, fp16, q8_0, ..; auto: as in the file, packed" },
   model_name = { "", "the same by name: a run in checkpoints/, or a path" },
   tokens = { 200, "tokens to write at most" },
   max_num_tokens = { 0, "the same as --tokens" },
@@ -28,9 +30,9 @@ local path = opt.checkpoint
 if opt.model_name ~= "" then
   path = rmkv.system.exists(opt.model_name) and opt.model_name or rmkv.root .. "/checkpoints/" .. opt.model_name
 end
-local loaded = rmkv.checkpoint.load_model(path, { device = opt.device })
-local warning = loaded.model:facts().warning
-if warning ~= "" then io.stderr:write("warning: ", warning, "\n") end
+local loaded = require("lib.model").load(path, {
+  tokenizer = opt.tokenizer, device = opt.device, weights = opt.weights,
+})
 local session = rmkv.sample.session(loaded.model, loaded.tokenizer, {
   temperature = opt.temperature, top_p = opt.top_p, top_k = opt.top_k, min_p = opt.min_p,
   repetition_penalty = opt.repetition_penalty, seed = opt.seed, dtype = opt.dtype,

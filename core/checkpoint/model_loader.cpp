@@ -45,7 +45,7 @@ std::string checkpoint_of_run(const std::string& path) {
 }
 
 std::optional<WeightType> engine_type(const LoadOptions& options) {
-  if (options.weights == "stored") return std::nullopt;
+  if (options.weights == "stored" || options.weights == "auto") return std::nullopt;
   return parse_weight_type(options.weights);
 }
 
@@ -58,8 +58,13 @@ std::unique_ptr<LanguageModel> make_engine(const RwkvConfig& config, const Weigh
   return make_rwkv_engine(config, weights, engine_type(options), options.threads);
 }
 
+bool wants_engine(const LoadOptions& options) {
+  if (options.weights == "auto") return options.device.type() == at::kCPU;
+  return !options.weights.empty();
+}
+
 void need_trainable(const std::string& path, const LoadOptions& options) {
-  if (!options.weights.empty()) {
+  if (!options.weights.empty() && options.weights != "auto") {
     fail(path, "packed weights (" + options.weights + ") for another architecture", "RWKV");
   }
 }
@@ -85,7 +90,7 @@ LoadedModel load_folder(const std::string& path, const LoadOptions& options) {
   loaded.format = "checkpoint";
   loaded.tokenizer_path = find_tokenizer(path);
   loaded.facts = std::move(content.facts);
-  if (is_rwkv_config(content.config) && !options.weights.empty()) {
+  if (is_rwkv_config(content.config) && wants_engine(options)) {
     const WeightFile file = weights_of(content);
     loaded.model = make_engine(file.config, file.weights, options);
     return loaded;
@@ -116,8 +121,8 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
     const WeightFile file = import_rwkv(std::move(stored), path);
     loaded.format = file.format;
     loaded.names = file.names;
-    loaded.model = options.weights.empty() ? make_trainable(file, options)
-                                           : make_engine(file.config, file.weights, options);
+    loaded.model = wants_engine(options) ? make_engine(file.config, file.weights, options)
+                                         : make_trainable(file, options);
     return loaded;
   }
   need_trainable(path, options);

@@ -16,8 +16,9 @@ namespace rmkv {
 struct LoadOptions {
   at::ScalarType parameter_dtype = at::kFloat;  // fp32, or fp64 for tests
   at::Device device = at::kCPU;
-  // RWKV only: the inference engine with packed weights instead of a trainable model.  The name of
-  // a WeightType, or "stored" for the types of the file; empty: a trainable model.
+  // The inference engine with packed weights instead of a trainable model: the name of a
+  // WeightType, or "stored" for the types of the file (RWKV only), or "auto": stored for RWKV on
+  // the CPU, a trainable model for everything else.  Empty: a trainable model.
   std::string weights;
   int threads = 0;  // of the engine; 0: as many as LibTorch's
 };

@@ -1605,7 +1605,7 @@ function rmkv.model.create(config, options) end
 ---@class rmkv.model.load.options
 ---@field device? string  (default "cpu")
 ---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
----@field weights? string RWKV for inference, packed: fp32, bf16, fp16, q8_0, .. or "stored"; without it a trainable model
+---@field weights? string packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., "stored" as in the file, "auto" stored where it is RWKV; without it a trainable model
 ---@field threads? integer of packed weights; 0: as the program (default 0)
 
 ---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file: .pth, safetensors (also sharded), rwkv.cpp, GGUF.
@@ -2544,7 +2544,7 @@ function rmkv.checkpoint.restore(path, parts) end
 ---@class rmkv.checkpoint.load_model.options
 ---@field device? string  (default "cpu")
 ---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
----@field weights? string RWKV for inference, packed: fp32, bf16, fp16, q8_0, .. or "stored"; without it a trainable model
+---@field weights? string packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., "stored" as in the file, "auto" stored where it is RWKV; without it a trainable model
 ---@field threads? integer of packed weights; 0: as the program (default 0)
 
 ---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file of any format.

@@ -1,0 +1,27 @@
+-- Loading what --checkpoint names, with the tokenizer that belongs to it.
+--
+-- A checkpoint of this program brings its tokenizer; a model file of another program needs --tokenizer: the World
+-- vocabulary (rwkv_vocab_v20230424.txt) for RWKV from version 5 on, a tokenizer.json for the others.
+
+local M = {}
+
+---Loads a model and says its warning, if it has one, on stderr.
+---@param path string checkpoint, run or model file
+---@param options {tokenizer: string, device: string, weights: string?} as the recipes' options of these names
+---@return table loaded {model, tokenizer, path, facts, format}
+function M.load(path, options)
+  local loaded = rmkv.checkpoint.load_model(path, { device = options.device, weights = options.weights })
+  if options.tokenizer == "bytes" then
+    loaded.tokenizer = rmkv.tokenizer.bytes()
+  elseif options.tokenizer ~= "" then
+    loaded.tokenizer = rmkv.tokenizer.load(options.tokenizer)
+  elseif not loaded.tokenizer then
+    error(path .. ": no tokenizer beside it; name one with --tokenizer FILE (rwkv_vocab_v20230424.txt for World "
+          .. "models, a tokenizer.json for others)", 0)
+  end
+  local warning = loaded.model:facts().warning
+  if warning ~= "" then rmkv.system.write_error("warning: " .. warning .. "\n") end
+  return loaded
+end
+
+return M
