@@ -1,12 +1,13 @@
--- Decode and prefill of an RWKV model from packed weights, beside other programs, as a share of what this machine can do.
+-- Decode and prefill of an RWKV model from packed weights, beside other programs, as a share of what the machine can.
 --
 --   rmkv recipes/bench/decode.lua --shape rwkv7-191m --weights q8_0 --threads 2
 --   rmkv recipes/bench/decode.lua --checkpoint FILE --threads 1 --prefill 512 --decode 64 --reps 3 --json
 --   rmkv recipes/bench/decode.lua --shape rwkv7-191m --weights fp32 --weights bf16 --peers PYTHON [--rwkv_cpp LIBRARY]
 --
 -- The bound of decoding is the measured read bandwidth over the weights read per token, that of prefill the measured
--- arithmetic peak over two operations per weight (bf16 weights: the bf16 peak; others: fp32).  The machine is measured in
--- every round, contestants take turns, medians are printed.  Peers: scripts/peers/rwkv_decode.py, which says what to install.
+-- arithmetic peak over two operations per weight (bf16 weights: the bf16 peak; others: fp32).  The machine is measured
+-- in every round, contestants take turns, medians are printed.  Peers: scripts/peers/rwkv_decode.py, which says what to
+-- install.
 
 local shapes = {
   ["rwkv7-191m"] = { architecture = "rwkv7", vocabulary = 65536, channels = 768, layers = 12, decay_rank = 64,
@@ -18,7 +19,7 @@ local shapes = {
 local opt = rmkv.options {
   checkpoint = { nil, "an RWKV file (rmkv.model.load); without it --shape with random weights" },
   shape = { "rwkv7-191m", "random weights of this shape", choices = { "rwkv7-191m", "rwkv4-169m", "rwkv7-tiny" } },
-  weights = { {}, "types of the weights: fp32, bf16, fp16, q8_0, q5_1, q5_0, q4_1, q4_0", repeated = true },
+  weights = { {}, "fp32, bf16, fp16, q8_0, q5_1, q5_0, q4_1, q4_0, or stored: a file's own", repeated = true },
   threads = { 1, "threads", min = 1, max = 1024 },
   prefill = { 512, "tokens of the prompt", min = 1 },
   decode = { 64, "tokens decoded", min = 1 },
@@ -29,7 +30,8 @@ local opt = rmkv.options {
   folder = { "/tmp/rmkv-peers", "where the peers' weight files are made" },
   json = { false, "print one JSON object" },
 }
-local types = #opt.weights > 0 and opt.weights or (opt.checkpoint and { "file" } or { "fp32", "bf16", "fp16", "q8_0" })
+local types = opt.weights
+if #types == 0 then types = opt.checkpoint and { "stored" } or { "fp32", "bf16", "fp16", "q8_0" } end
 rmkv.system.threads(opt.threads)
 
 local function tokens(count, vocabulary)
@@ -43,8 +45,7 @@ local function ours(weights)
   local started = rmkv.system.clock()
   local model
   if opt.checkpoint then
-    model = rmkv.model.load(opt.checkpoint, { trainable = false, threads = opt.threads,
-      weights = weights ~= "file" and weights or nil })
+    model = rmkv.model.load(opt.checkpoint, { threads = opt.threads, weights = weights })
   else
     model = rmkv.engine.random(shapes[opt.shape], { weights = weights, threads = opt.threads, seed = 1 })
   end
@@ -84,10 +85,11 @@ local function peer(name, weights)
   local pipe = os.tmpname()
   os.remove(pipe)
   assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
-  local command = ("%s %s/scripts/peers/rwkv_decode.py --peer %s --library '%s' --folder %s --version %s --channels %d " ..
-    "--layers %d --vocabulary %d --hidden %d --type %s --threads %d --prefill %d --decode %d < %s 2>/dev/null"):format(
-    opt.peers, rmkv.root, name, opt.rwkv_cpp or "", opt.folder, shape.architecture:sub(5), shape.channels, shape.layers,
-    shape.vocabulary, 4 * shape.channels, weights, opt.threads, opt.prefill, opt.decode, pipe)
+  local command = ("%s %s/scripts/peers/rwkv_decode.py --peer %s --library '%s' --folder %s --version %s " ..
+    "--channels %d --layers %d --vocabulary %d --hidden %d --type %s --threads %d --prefill %d --decode %d < %s " ..
+    "2>/dev/null"):format(opt.peers, rmkv.root, name, opt.rwkv_cpp or "", opt.folder, shape.architecture:sub(5),
+    shape.channels, shape.layers, shape.vocabulary, 4 * shape.channels, weights, opt.threads, opt.prefill, opt.decode,
+    pipe)
   local answers = io.popen(command, "r")
   local requests = io.open(pipe, "w")
   os.remove(pipe)
@@ -125,9 +127,11 @@ end
 -- One type of weights: the contestants, their rounds, the rows of the table.
 local function measure(weights)
   local contestants = { ours(weights) }
-  for _, name in ipairs(opt.peers and not opt.checkpoint and { "llama", "package", opt.rwkv_cpp and "rwkvcpp" } or {}) do
+  local peers = opt.peers and not opt.checkpoint and { "llama", "package", opt.rwkv_cpp and "rwkvcpp" } or {}
+  for _, name in ipairs(peers) do
     local made, why = peer(name, weights)
-    if made then contestants[#contestants + 1] = made elseif not opt.json then print(weights .. ": " .. name .. ": " .. why) end
+    contestants[#contestants + 1] = made
+    if not made and not opt.json then print(("%s: %s: %s"):format(weights, name, why)) end
   end
   local seconds, machine = {}, { read_bandwidth = {}, fp32 = {}, bf16 = {} }
   for i = 1, #contestants do seconds[i] = { prefill = {}, decode = {} } end
@@ -176,8 +180,8 @@ for _, machine in ipairs(machines) do
     machine.weights, machine.read_bandwidth / 1e9, machine.fp32 / 1e9, machine.bf16 / 1e9, machine.decode_bound,
     machine.prefill_bound))
 end
-print(("\n%-6s %-13s %9s %7s %9s %7s %7s   (%s, %d threads, tokens/s)"):format("", "", "decode", "bound", "prefill", "bound",
-  "load s", opt.checkpoint or opt.shape, opt.threads))
+print(("\n%-6s %-13s %9s %7s %9s %7s %7s   (%s, %d threads, tokens/s)"):format("", "", "decode", "bound", "prefill",
+  "bound", "load s", opt.checkpoint or opt.shape, opt.threads))
 for _, row in ipairs(all) do
   local share = function(x) return x and ("%4.0f %%"):format(100 * x) or "" end
   print(("%-6s %-13s %9.1f %7s %9.0f %7s %7.2f"):format(row.weights, row.name, row.decode, share(row.decode_share),

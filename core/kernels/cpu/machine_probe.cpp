@@ -51,16 +51,18 @@ constexpr int64_t kSteps = 1'000'000;
 
 template <typename Sum, typename Step>
 void spin(Sum start, const Step& step) {
-  std::array<Sum, kChains> sums;
-  sums.fill(start);
+  Sum sums[kChains];
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) {
+    sums[c] = start;
+    sums[c][0] = static_cast<decltype(start[0] + 0)>(c);  // equal chains would become one
+  }
   for (int64_t i = 0; i < kSteps; ++i) {
 #pragma GCC unroll 12
-    for (Sum& sum : sums) {
-      sum = step(sum);
-      asm volatile("" : "+v"(sum));  // every step is taken
-    }
+    for (int c = 0; c < kChains; ++c) sums[c] = step(sums[c]);
   }
-  for (const Sum& sum : sums) sink = static_cast<float>(sum[0]);
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) sink = static_cast<float>(sums[c][0]);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 namespace rmkv::kernels::cpu {
 
 #if defined(__AVX512F__)
-inline constexpr int kBlockRows = 6;  // 12 sums of a half, 12 of the panel, codes and scales
+inline constexpr int kBlockRows = 4;  // 16 sums of a block, 8 of the panel, codes
 #else
 inline constexpr int kBlockRows = 2;
 #endif
@@ -94,28 +94,34 @@ void block_tile(const uint8_t* weights, const CodeBlock* x, int64_t x_stride, in
     if (R == 1) {
       for (int64_t at = 0; at < Layout::kBytes; at += 64) prefetch(weights + kPrefetchBytes + at);
     }
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      Ints high[R], low[R];
+    Ints high[R][2], low[R][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      high[r][0] = high[r][1] = Ints{};
+      low[r][0] = low[r][1] = Ints{} - Layout::kOffset * x[r * x_stride].sum;
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) {
+      const Ints first = Layout::codes(weights, 0, j), second = Layout::codes(weights, 1, j);
+      // Both halves in turn, so that what is read of a row serves twice.
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        high[r] = Ints{};
-        low[r] = Ints{} - Layout::kOffset * x[r * x_stride].sum;
+        const int8_t* high_bytes = x[r * x_stride].high + 4 * j;
+        const int8_t* low_bytes = x[r * x_stride].low + 4 * j;
+        high[r][0] = dot_bytes(high[r][0], first, high_bytes);
+        high[r][1] = dot_bytes(high[r][1], second, high_bytes);
+        low[r][0] = dot_bytes(low[r][0], first, low_bytes);
+        low[r][1] = dot_bytes(low[r][1], second, low_bytes);
       }
-#pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) {
-        const Ints codes = Layout::codes(weights, v, j);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          high[r] = dot_bytes(high[r], codes, x[r * x_stride].high + 4 * j);
-          low[r] = dot_bytes(low[r], codes, x[r * x_stride].low + 4 * j);
-        }
-      }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
       const Floats scales = widen_half(weights + v * 32);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const float scale = x[r * x_stride].scale;
-        sums[r][v] = fused(to_floats(low[r] + (high[r] << 8)), scales * scale, sums[r][v]);
+        const Ints codes = low[r][v] + (high[r][v] << 8);
+        sums[r][v] = fused(to_floats(codes), scales * scale, sums[r][v]);
         if constexpr (Layout::kHasMinimum) {
           const float total = scale * static_cast<float>(x[r * x_stride].sum);
           sums[r][v] = fused(widen_half(weights + 64 + v * 32), broadcast(total), sums[r][v]);

@@ -64,9 +64,10 @@ class Packer {
 
   PackedMatrix matrix(const std::string& name) { return packed(get(name), type_of(get(name))); }
   PackedMatrix head(const std::string& name) {
+    const WeightType stored = get(name).type;
     WeightType type = type_of(get(name));
-    // A head of less than 8 bits costs more quality than the bytes are worth.
-    if (type_ && is_quantized(type)) type = WeightType::Q8_0;
+    // Logits feel an 8-bit head more than all other matrices together.
+    if (type_ && is_quantized(type)) type = stored == WeightType::F32 ? WeightType::F16 : stored;
     return packed(get(name), type);
   }
   // A low-rank half stored as [inputs, outputs].

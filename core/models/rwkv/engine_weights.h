@@ -85,9 +85,9 @@ enum EngineBuffer {
   kEngineBuffers
 };
 
-// `type`: of the large matrices; without it every matrix keeps the file's.  Low-rank maps are kept
-// in fp16 beside quantised matrices, the head in Q8_0 beside smaller ones, and a matrix whose rows
-// are no whole blocks in fp16.  Throws naming the first missing or misshapen weight.
+// `type`: of the large matrices; without it every matrix keeps the file's.  Beside quantised
+// matrices low-rank maps are kept in fp16, the head as stored but at most 16 bits, and a matrix
+// whose rows are no whole blocks in fp16.  Throws naming the first missing or misshapen weight.
 std::unique_ptr<EngineWeights> pack_rwkv_weights(const RwkvConfig& config, const WeightMap& weights,
                                                  std::optional<WeightType> type);
 
