@@ -113,7 +113,8 @@ function commands.train()
 end
 
 function commands.encode()
-  local tokenizer, seconds = load_tokenizer()
+  local tokenizer = load_tokenizer()
+  local seconds
   if opt.jsonl then
     seconds = 0
     each_block(function(block, first)
