@@ -281,3 +281,50 @@ TEST_CASE(
   copy->parameters().load(model->parameters().named_values());
   CHECK(at::equal(run(*copy, tokens).hidden, run(*model, tokens).hidden));
 }
+
+TEST_CASE("MicroRWKV: options that cannot be are refused, presets and defaults build") {
+  using Catch::Matchers::Contains;
+  const auto refused = [](Table changes, const char* key, const char* expected) {
+    INFO(key);
+    CHECK_THROWS_WITH(MicroRwkvConfig::from_table(small(std::move(changes))),
+                      Contains(key) && Contains(expected));
+  };
+  refused({{"channels", 18}}, "channels", "a multiple of heads = 4");
+  refused({{"key_heads", 3}}, "key_heads", "a divisor of heads = 4");
+  refused({{"active", 5}}, "active", "at most experts = 4");
+  refused({{"window", 13}}, "window", "at most block_tokens = 12");
+  refused({{"mode", "fixed"}}, "mode", "corrected");
+  refused({{"mode", "published"}}, "key_heads", "nothing");
+  refused({{"slots", 4}}, "slots", "unknown");
+  const MicroRwkvConfig defaults = MicroRwkvConfig::from_table({});
+  CHECK(microrwkv_parameter_count(defaults) == 150394976);
+  CHECK(defaults.active == 2);
+  CHECK(defaults.key_heads == 2);
+  const Table table = defaults.to_table();
+  CHECK((MicroRwkvConfig::from_table(table).to_table() == table));
+  for (const char* name : {"tiny", "small", "base", "1b"}) {
+    Table preset = microrwkv_preset(name);
+    preset["vocabulary"] = 2048;
+    for (const char* mode : {"corrected", "published"}) {
+      preset["mode"] = mode;
+      CHECK(microrwkv_parameter_count(MicroRwkvConfig::from_table(preset)) > 1000000);
+    }
+  }
+  CHECK_THROWS_WITH(microrwkv_preset("huge"), Contains("huge"));
+}
+
+TEST_CASE("MicroRWKV: blocks that cannot be are refused with what would do") {
+  using Catch::Matchers::Contains;
+  const auto model = make(small(), at::kFloat);
+  State state = model->initial_state(1);
+  CHECK_THROWS_WITH(model->forward(random_tokens(2, 6, 1), state, {}), Contains("lanes"));
+  CHECK_THROWS_WITH(model->forward(random_tokens(1, 6, 1).to(at::kFloat), state, {}),
+                    Contains("int64"));
+  ForwardOptions options;
+  options.valid = at::ones({1, 5}, at::kBool);
+  CHECK_THROWS_WITH(model->forward(random_tokens(1, 6, 1), state, options), Contains("valid"));
+  options = {};
+  options.resets = at::ones({1, 4}, at::kBool);
+  CHECK_THROWS_WITH(model->forward(random_tokens(1, 6, 1), state, options),
+                    Contains("a divisor of the 6 tokens"));
+}
