@@ -94,7 +94,7 @@ end
 local function train(threads)
   local started = system.clock()
   local trainer = rmkv.tokenizer.trainer {
-    vocab_size = 30000, min_frequency = 2, pattern = "gpt2", threads = threads, special_tokens = {},
+    vocab_size = 30000, min_frequency = 2, pattern = "gpt2", threads = threads, special_tokens = { "<|endoftext|>" },
   }
   local bytes = 0
   for _, text in ipairs(parts) do
