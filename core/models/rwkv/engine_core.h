@@ -6,8 +6,8 @@
 // enough for one row that every thread computes it for itself; blocks of rows are shared out and
 // cost one barrier more.  Every number is computed in the same order for any block, lane and thread
 // count, except with bf16 activations (`fast`).
-// engine_core.cpp holds the buffers and the shares, engine_steps.cpp the steps.  Not here: State and
-// tensors (engine.cpp).
+// engine_core.cpp holds the buffers and the shares, engine_steps.cpp the steps.  Not here: State
+// and tensors (engine.cpp).
 #pragma once
 
 #include <memory>
