@@ -7,6 +7,8 @@
 #include "bindings/tensor_args.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/checkpoint/weight_writer.h"
 #include "core/tensor/safetensors.h"
 #include "core/tensor/torch.h"
 
@@ -150,7 +152,9 @@ int load(Call& c) {
 }
 
 int save(Call& c) {
-  return c.push(write_safetensors(c.string(2), model(c).parameters().named_values()));
+  // With the configuration the file is a model by itself (rmkv.model.load).
+  return c.push(write_safetensors(c.string(2), model(c).parameters().named_values(),
+                                  {{kConfigMetadata, write_json(Value(model(c).config()))}}));
 }
 
 int fingerprint(Call& c) {

@@ -5,9 +5,11 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/import_original.h"
 #include "core/checkpoint/run_folder.h"
+#include "core/checkpoint/weight_writer.h"
 #include "core/models/rwkv/engine.h"
 #include "core/models/rwkv/rwkv_model.h"
 #include "core/tensor/torch.h"
@@ -126,6 +128,18 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
     return loaded;
   }
   need_trainable(path, options);
+  // A model of this program that Model:save has written.
+  const Value* own = find(stored.metadata, kConfigMetadata);
+  if (own && own->is_string()) {
+    loaded.format = stored.format;
+    loaded.names = "rmkv";
+    loaded.model = create_model(parse_json(own->as_string(), path).as_table(), 0,
+                                options.parameter_dtype, options.device);
+    std::map<std::string, Tensor> values;
+    for (const auto& [name, weight] : stored.weights) values[name] = weight.to_float();
+    loaded.model->parameters().load(values);
+    return loaded;
+  }
   const ImportedModel imported = import_original(path);
   loaded.format = "original";
   loaded.names = "rmkv";

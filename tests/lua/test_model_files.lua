@@ -43,7 +43,8 @@ function M.every_version_converts_and_computes_the_same()
     check.equal(#expected, 8)
     local converted = path:gsub("safetensors$", "bin")
     local output, status = run("convert", path .. " " .. converted)
-    check.yes(status == 0 and output:find(architecture, 1, true) and output:find("wrote " .. converted, 1, true), output)
+    check.equal(status, 0)
+    check.yes(output:find(architecture, 1, true) and output:find("wrote " .. converted, 1, true), output)
     -- rwkv.cpp has another group norm epsilon for version 5.
     local bound = architecture == "rwkv5" and 0.1 or 2e-5
     check.yes(largest_difference(rows("--checkpoint " .. converted .. ids).logits, expected) <= bound)
@@ -70,6 +71,16 @@ function M.a_saved_state_goes_on_with_the_same_bits()
   rmkv.system.write_file(folder .. "/ids.txt", "9,\n10\n")
   local rest = out("--ids-file " .. folder .. "/ids.txt --state_in " .. folder .. "/s.safetensors", "rest.f32")
   check.yes(rest == whole)
+end
+
+function M.a_saved_model_of_this_program_is_a_model_file()
+  local model = rmkv.model.create({ architecture = "rmkv", vocabulary = 9, channels = 16, layers = 1, heads = 2,
+                                    slots = 2, segment_tokens = 4 }, { seed = 2 })
+  local path = check.folder() .. "/m.safetensors"
+  model:save(path)
+  local again, about = rmkv.model.load(path)
+  check.equal(again:fingerprint(), model:fingerprint())
+  check.equal(about.format, "safetensors")
 end
 
 function M.greedy_tokens_are_those_of_a_session()
