@@ -173,7 +173,8 @@ ImportedModel import_original(const std::string& path) {
     rest = std::move(file.rest);
   }
   if (!looks_like_original(tensors)) {
-    fail(path, "weights of another model", "those of the original RMKV program or of an RWKV model");
+    fail(path, "weights of another model",
+         "those of the original RMKV program or of an RWKV model");
   }
   Weights weights(model_weights(tensors), path);
   const Sizes sizes = read_sizes(weights, path, rest);
