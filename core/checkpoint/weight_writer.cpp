@@ -98,7 +98,7 @@ void write_safetensors_weights(const std::string& path, const WeightFile& file,
                                const WriteOptions& options, std::vector<std::string>& paths) {
   if (options.type && is_quantized(*options.type)) {
     fail("safetensors", weight_type_name(*options.type), "fp32, fp16 or bf16",
-         "quantised weights go into ggmf or gguf files");
+         "quantised weights go into ggmf files");
   }
   const std::vector<Shard> shards = plan(file, options);
   uint64_t total = 0, written = 0;

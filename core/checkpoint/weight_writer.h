@@ -18,8 +18,8 @@ namespace rmkv {
 inline constexpr char kConfigMetadata[] = "rmkv.config";
 
 struct WriteOptions {
-  std::string format = "safetensors";  // or "ggmf", "gguf"
-  // Of the matrices; vectors and per-head values keep theirs (at least fp32 in ggmf and GGUF).
+  std::string format = "safetensors";  // or "ggmf"
+  // Of the matrices; vectors and per-head values keep theirs (at least fp32 in ggmf).
   // Nothing: as they are in the source where the format has that type, else fp32.
   std::optional<WeightType> type;
   uint64_t shard_bytes = 5'000'000'000;  // safetensors: files of at most about this size
@@ -31,7 +31,6 @@ struct WriteOptions {
 // NAME-00001-of-0000N.safetensors and so on, and last NAME.safetensors.index.json.
 //   safetensors: official names, shapes without ones, the configuration in the metadata
 //   ggmf: version 101, rwkv.cpp's layout, precomputed values and order; FP32, FP16 and its blocks
-//   gguf: version 3, rwkv6 and rwkv7 in llama.cpp's names, without a vocabulary
 // Throws for what a format cannot hold (version 5.1 and biases in ggmf, ...).
 std::vector<std::string> write_weight_file(const std::string& path, const WeightFile& file,
                                            const WriteOptions& options);
