@@ -25,6 +25,7 @@ M.defaults = {
   reasoning = 0.15,
   questions = 0.65,     -- share of the stories with questions in them
   quizzes = 0.5,        -- share of those that only present people and then ask about them
+  recitals = 0.15,      -- share of the stories that tell the same facts again and again
   min_tokens = 250,     -- length of a story, about; log-uniform between the two
   max_tokens = 1800,
 }
@@ -48,8 +49,26 @@ local function quiz(w, random, target_bytes)
   return w
 end
 
+-- The same facts in ever new order, and nothing else: the densest text to learn looking up from.
+local function recital(w, random, target_bytes)
+  story.open(w, random:range(2, 6))
+  while w.bytes < target_bytes do
+    w:paragraph()
+    local facts = questions.facts(w)
+    for i, fact in ipairs(random:sample(facts, #facts)) do
+      if i > 1 then w:append " " end
+      questions.tell(w, fact)
+    end
+  end
+  w:paragraph()
+  return w
+end
+
 local function long_story(random, options, trace)
   local w = World.new(random, trace)
+  if random:chance(options.recitals) then
+    return recital(w, random, random:range(options.min_tokens, 500) * M.bytes_per_token)
+  end
   local asking = random:chance(options.questions)
   if asking and random:chance(options.quizzes) then
     local shortest = options.min_tokens + 10
@@ -191,7 +210,8 @@ function M.question(index, options)
       if choices and #choices >= 3 then
         for i, choice in ipairs(choices) do choices[i] = " " .. choice end
         return {
-          context = w:text(), question = "Question: " .. fact.question .. "\nAnswer:", answer = " " .. fact.answer,
+          context = w:text(), question = ("Question: %s\nAnswer: %s"):format(fact.question, fact.stem),
+          answer = " " .. fact.answer,
           choices = choices, fact_offset = fact.at + 1, kind = kind,
           distance = math.floor((w.bytes - fact.at) / M.bytes_per_token + 0.5),
         }

@@ -84,3 +84,38 @@ TEST_CASE("gradients of the block form equal finite differences") {
     }
   }
 }
+
+TEST_CASE("what tokens read of a block is what stands in the store when they come") {
+  const StoreWrites all = example_writes(7);
+  const Tensor queries = unit_rows(wave({2, 3, 7, 4}, 2.9)), start = wave({2, 3, 4, 4}, 0.37);
+  const StoreBlock block = delta_block(start, queries, all);
+  Tensor store = start;
+  for (int64_t t = 0; t < 7; ++t) {
+    const Tensor expected = store_read(store, queries.narrow(2, t, 1));
+    CHECK(at::allclose(block.reads.narrow(1, t, 1), expected, 1e-12, 1e-12));
+    store = delta_writes(
+        store, {all.keys.narrow(2, t, 1), all.values.narrow(2, t, 1), all.gates.narrow(2, t, 1)});
+  }
+  CHECK(at::allclose(block.store, store, 1e-12, 1e-12));
+}
+
+TEST_CASE("the convolution mixes the newest rows, across the border of a block") {
+  // Two channels a part; weights tell the places apart: 1, 10 and 100.
+  const Tensor weights = at::tensor({1.0, 10.0, 100.0}, at::kDouble).unsqueeze(1).expand({3, 6});
+  const Tensor rows = at::arange(1, 21, at::kDouble).view({1, 5, 4});
+  const Tensor none = at::zeros({1, 2, 4}, at::kDouble);
+  const Tensor whole = mix_rows(none, rows, weights);
+  // Address channel 0 of the rows is 1, 5, 9, 13, 17; value channel 0 is 3, 7, 11, 15, 19.
+  const Tensor address = at::tensor({1.0, 15.0, 159.0, 603.0, 1047.0}, at::kDouble);
+  CHECK(at::equal(whole[0].select(1, 0), address));
+  CHECK(at::equal(whole[0].select(1, 2), address));
+  CHECK(whole[0][2][4].item<double>() == 11 + 70 + 300);
+  const Tensor rest = mix_rows(rows.narrow(1, 1, 2), rows.narrow(1, 3, 2), weights);
+  CHECK(at::equal(rest, whole.narrow(1, 3, 2)));
+}
+
+TEST_CASE("sparse features: products of rectified halves with themselves turned") {
+  const Tensor features = sparse_features(at::tensor({2.0, -3.0}, at::kDouble), 2);
+  // (relu(x), relu(-x)) = (2, 0, 0, 3); turned by one (3, 2, 0, 0), by two (0, 3, 2, 0).
+  CHECK(at::equal(features, at::tensor({6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, at::kDouble)));
+}

@@ -30,6 +30,9 @@ struct Settings {
   std::string cell, pooling, positions, ffn;
   bool store, write_stream, zero_read, tie_head;
   std::vector<int64_t> memory_layers;  // 1-based, empty: all
+  int64_t store_heads, store_convolution, store_features;
+  std::string store_keys, store_read;
+  std::vector<int64_t> store_layers;  // 1-based, empty: memory_layers
 };
 
 using Parameters = std::map<std::string, Matrix>;  // vectors are one row
@@ -103,6 +106,7 @@ class Model {
     carry.assign(layers, {});
     bridge_.assign(layers, {});
     store.assign(layers, {});
+    recent_.assign(layers, {});
     tokens_seen_ = 0;
     for (int64_t l = 0; l < c_.layers; ++l) {
       const size_t i = static_cast<size_t>(l);
@@ -111,7 +115,8 @@ class Model {
         if (c_.cell == "lstm") carry[i].push_back(of(l, "memory.initial_carry").row(j));
       }
       if (has_store(l)) {
-        store[i].assign(static_cast<size_t>(c_.heads), Rows(width(), Row(width(), 0.0)));
+        store[i].assign(static_cast<size_t>(c_.store_heads),
+                        Rows(key_width(), Row(store_width(), 0.0)));
       }
     }
   }
@@ -136,15 +141,21 @@ class Model {
   };
 
   size_t width() const { return static_cast<size_t>(c_.channels / c_.heads); }
-  bool listed(int64_t l) const {
-    if (c_.memory_layers.empty()) return true;
-    for (int64_t x : c_.memory_layers) {
+  size_t store_width() const { return static_cast<size_t>(c_.channels / c_.store_heads); }
+  size_t key_width() const {
+    return store_width() * static_cast<size_t>(c_.store_features > 0 ? 2 * c_.store_features : 1);
+  }
+  static bool listed(const std::vector<int64_t>& list, int64_t l) {
+    if (list.empty()) return true;
+    for (int64_t x : list) {
       if (x == l + 1) return true;
     }
     return false;
   }
-  bool has_slots(int64_t l) const { return c_.slots > 0 && listed(l); }
-  bool has_store(int64_t l) const { return c_.store && listed(l); }
+  bool has_slots(int64_t l) const { return c_.slots > 0 && listed(c_.memory_layers, l); }
+  bool has_store(int64_t l) const {
+    return c_.store && listed(c_.store_layers.empty() ? c_.memory_layers : c_.store_layers, l);
+  }
   const Matrix& of(int64_t l, const std::string& name) const {
     return p_.at("layers." + std::to_string(l + 1) + "." + name);
   }
@@ -162,12 +173,13 @@ class Model {
   Row read(const Row& query, const std::vector<Key>& keys, int64_t l, int64_t h) const;
   void write_slots(int64_t l, const Rows& written, const Rows& pooled);
   Rows pool(int64_t l, const Rows& projected) const;
-  Rows store_branch(int64_t l, const Rows& normalised);
+  Rows store_branch(int64_t l, const Rows& normalised, const std::vector<int64_t>& ids);
   Row feed_forward(int64_t l, const Row& x) const;
 
   Settings c_;
   Parameters p_;
   std::vector<std::vector<Bridged>> bridge_;
+  std::vector<Rows> recent_;  // [L] every row of the store's maps since the reset
   int64_t tokens_seen_ = 0;
 };
 
@@ -272,12 +284,16 @@ inline void Model::write_slots(int64_t l, const Rows& written, const Rows& poole
   }
 }
 
-// Tokens read the committed matrices and write into decayed copies, which are committed at the end.
-inline Rows Model::store_branch(int64_t l, const Rows& normalised) {
-  const size_t D = width(), at = static_cast<size_t>(l);
+// Tokens read the committed matrices, or the copies that are being written; they write into decayed
+// copies, which are committed at the end.
+inline Rows Model::store_branch(int64_t l, const Rows& normalised,
+                                const std::vector<int64_t>& ids) {
+  const size_t D = store_width(), K = key_width(), at = static_cast<size_t>(l);
+  const int64_t width = static_cast<int64_t>(D);
+  const auto head_of = [&](const Row& x, int64_t h) { return part(x, h * width, width); };
   Rows branch;
   std::vector<Rows> written = store[at];
-  for (int64_t h = 0; h < c_.heads; ++h) {
+  for (int64_t h = 0; h < c_.store_heads; ++h) {
     const double decay = sigmoid(of(l, "store.decay").at(0, h));
     for (Row& row : written[static_cast<size_t>(h)]) {
       for (double& x : row) x *= decay;
@@ -288,24 +304,69 @@ inline Rows Model::store_branch(int64_t l, const Rows& normalised) {
     for (double& v : x) v /= length;
     return x;
   };
+  const auto address = [&](const Row& x) {
+    Row r, features;
+    for (double v : x) r.push_back(std::max(v, 0.0));
+    for (double v : x) r.push_back(std::max(-v, 0.0));
+    for (int64_t shift = 1; shift <= c_.store_features; ++shift) {
+      for (size_t i = 0; i < r.size(); ++i)
+        features.push_back(r[i] * r[(i + r.size() - static_cast<size_t>(shift)) % r.size()]);
+    }
+    return unit(c_.store_features > 0 ? features : x);
+  };
+  size_t place = 0;
+  // Weight of the row j places back in channel i of queries, keys and values.
+  const auto weight = [&](int64_t j, int64_t i) {
+    if (c_.store_keys != "codes") return of(l, "store.mix").at(j, i);
+    const int64_t from = i / c_.channels == 1 ? j - 1 : j;  // a key is the query before
+    if (i / c_.channels == 2) return j == 0 ? 1.0 : 0.0;
+    return from >= 0 && from < c_.store_convolution - 1
+               ? of(l, "store.mix").at(from, i % c_.channels)
+               : 0.0;
+  };
   for (const Row& x : normalised) {
-    const Row qkv = map(of(l, "store.qkv.weight"), x), gates = map(of(l, "store.gate.weight"), x);
-    Row all;
-    for (int64_t h = 0; h < c_.heads; ++h) {
-      const Row q = unit(head(part(qkv, 0, c_.channels), h)),
-                k = unit(head(part(qkv, c_.channels, c_.channels), h));
-      const Row v = head(part(qkv, 2 * c_.channels, c_.channels), h);
+    const int64_t id = ids[place++];
+    const Row gates = map(of(l, "store.gate.weight"), x);
+    Row qkv(static_cast<size_t>(3 * c_.channels), 0.0), all;
+    if (c_.store_convolution <= 1) {
+      qkv = map(of(l, "store.qkv.weight"), x);
+    } else {
+      Row both, address;
+      if (c_.store_keys == "codes") {
+        address = p_.at("store codes").row(id);
+        for (double& v : address) v *= of(l, "store.strength").at(0, id);
+        both = address;
+        const Row value = map(of(l, "store.value.weight"), x);
+        both.insert(both.end(), value.begin(), value.end());
+      } else {
+        both = map(of(l, "store.map.weight"), x);
+        address = part(both, 0, c_.channels);
+      }
+      recent_[at].push_back(address);
+      recent_[at].back().insert(recent_[at].back().end(), both.begin(), both.end());
+      const size_t last = recent_[at].size() - 1;
+      for (int64_t j = 0; j < c_.store_convolution && j <= static_cast<int64_t>(last); ++j) {
+        for (size_t i = 0; i < qkv.size(); ++i) {
+          qkv[i] +=
+              weight(j, static_cast<int64_t>(i)) * recent_[at][last - static_cast<size_t>(j)][i];
+        }
+      }
+    }
+    for (int64_t h = 0; h < c_.store_heads; ++h) {
+      const Row q = address(head_of(part(qkv, 0, c_.channels), h)),
+                k = address(head_of(part(qkv, c_.channels, c_.channels), h));
+      const Row v = head_of(part(qkv, 2 * c_.channels, c_.channels), h);
       const double b = sigmoid(gates[static_cast<size_t>(h)] + of(l, "store.gate.bias").at(0, h));
-      const Rows& committed = store[at][static_cast<size_t>(h)];
       Rows& open = written[static_cast<size_t>(h)];
+      const Rows& committed = c_.store_read == "token" ? open : store[at][static_cast<size_t>(h)];
       for (size_t e = 0; e < D; ++e) {
         double sum = 0, held = 0;
-        for (size_t d = 0; d < D; ++d) {
-          sum += q[d] * committed[d][e];
+        for (size_t d = 0; d < K; ++d) {
+          sum += q[d] * committed[d][e];  // before the write below
           held += k[d] * open[d][e];
         }
         all.push_back(sum);
-        for (size_t d = 0; d < D; ++d) open[d][e] += b * k[d] * (v[e] - held);
+        for (size_t d = 0; d < K; ++d) open[d][e] += b * k[d] * (v[e] - held);
       }
     }
     branch.push_back(map(of(l, "store.out.weight"), all));
@@ -398,7 +459,7 @@ inline Rows Model::segment(const std::vector<int64_t>& ids) {
       x[static_cast<size_t>(t)] =
           plus(x[static_cast<size_t>(t)], projected[static_cast<size_t>(t)]);
     if (has_store(l)) {
-      const Rows branch = store_branch(l, normalised);
+      const Rows branch = store_branch(l, normalised, ids);
       for (size_t t = 0; t < branch.size(); ++t) x[t] = plus(x[t], branch[t]);
     }
     if (c_.ffn == "swiglu") {

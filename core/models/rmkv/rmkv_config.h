@@ -19,6 +19,12 @@ enum class FeedForward { kSwiGlu, kNone };
 // kSegment: memory is readable from the next segment on (causal).  kPublished: the original
 // two-stream block, which leaks the future inside a segment (memory-model.md, section 7).
 enum class Commit { kSegment, kPublished };
+// What a token reads from the store.  kSegment: what earlier segments wrote.  kToken: also what
+// earlier tokens of its own segment wrote.
+enum class StoreRead { kSegment, kToken };
+// What the store is addressed by.  kProjected: maps of the hidden rows.  kCodes: fixed random codes
+// of the newest tokens, which no training step can blur (see store_codes in rmkv_parameters.h).
+enum class StoreKeys { kProjected, kCodes };
 
 struct RmkvConfig {
   int64_t vocabulary = 0;        // V, required
@@ -31,21 +37,37 @@ struct RmkvConfig {
   Pooling pooling = Pooling::kQuery;
   Positions positions = Positions::kRope;
   FeedForward ffn = FeedForward::kSwiGlu;
-  int64_t ffn_hidden = 0;              // F; 0 means 8/3 C rounded up to a multiple of 32
-  int64_t bridge = 32;                 // k tokens of the previous segment that tokens still see
-  bool store = false;                  // associative delta-rule memory beside the slots
+  int64_t ffn_hidden = 0;         // F; 0 means 8/3 C rounded up to a multiple of 32
+  int64_t bridge = 32;            // k tokens of the previous segment that tokens still see
+  bool store = false;             // associative delta-rule memory beside the slots
+  int64_t store_heads = 0;        // matrices per layer, a divisor of C; 0 means heads
+  int64_t store_convolution = 0;  // tokens that a query, key or value is made of; 0 and 1: one
+  int64_t store_features = 0;     // shifts of the feature map of queries and keys; 0: none
+  StoreKeys store_keys = StoreKeys::kProjected;
+  StoreRead store_read = StoreRead::kSegment;
+  std::vector<int64_t> store_layers;   // 1-based layers that own a store; empty means memory_layers
   std::vector<int64_t> memory_layers;  // 1-based layers that own a memory; empty means all
   bool write_stream = false;  // option W: refreshed memory rows run up the layers, unseen by tokens
   Commit commit = Commit::kSegment;
   bool tie_head = true;  // the head is the token embedding
   bool zero_read =
       false;  // tokens start blind to the memory: a learned read gate per head begins at 0
-  double horizon = 32;       // segments; initial half-lives are log-uniform in [1, horizon]
+  double horizon = 32;  // segments; initial half-lives are log-uniform in [1, horizon]
+  // Deviation of the initial embedding; 0.02 as in GPT-2.  Words of a kind (all names, all colors)
+  // move together from the first step on; a large deviation keeps each of them apart, which is what
+  // a store tells them by.
+  double embedding_std = 0.02;
   double memory_std = 0.05;  // deviation of the learned initial memory, 0.02-0.1
 
-  bool has_memory(int64_t layer) const;  // layer 0-based; slots or store live there
+  bool has_memory(int64_t layer) const;  // layer 0-based
+  bool has_store(int64_t layer) const;   // layer 0-based
   int64_t head_dim() const { return channels / heads; }
   int64_t hidden() const;  // F resolved
+  int64_t store_head_count() const { return store_heads > 0 ? store_heads : heads; }
+  int64_t store_head_dim() const { return channels / store_head_count(); }
+  int64_t store_key_dim() const {
+    return store_features > 0 ? 2 * store_features * store_head_dim() : store_head_dim();
+  }
 
   // Reads a closed table (key "architecture" is allowed and must be "rmkv"); throws on unknown
   // keys, on values out of range and on combinations that cannot be.

@@ -18,6 +18,14 @@ constexpr double kEmbeddingDeviation = 0.02;
 constexpr double kSlotIdDeviation = 0.3;
 // Gate weights start small, so that at first the biases alone set how long a slot keeps.
 constexpr double kGateShrink = 0.1;
+// Addresses are scaled to unit length, so the size of their map only sets how fast Adam turns it.
+// While the store's output is still near zero its gradients are noise of low rank, and steps of the
+// common size undo the matching of words within fifty of them.
+constexpr double kAddressScale = 30;
+// About the size of the embeddings it is added to.
+constexpr double kAnswerScale = 0.3;
+// Share of a pair that a write of the store's induction form puts down at first.
+constexpr double kStoreWrite = 0.2;
 
 class SpecList {
  public:
@@ -108,11 +116,35 @@ class SpecList {
   }
 
   void store(const std::string& at) {
-    matrix(at + "qkv.weight", 3 * channels_, channels_, {matrix_});
-    matrix(at + "gate.weight", c_.heads, channels_, {kGateShrink * matrix_});
-    constant(at + "gate.bias", {c_.heads}, 0, Group::kGate);
-    add(at + "decay", {c_.heads}, Group::kGate, Kind::kKeepBias, {c_.horizon});
-    add(at + "out.weight", {channels_, channels_}, Group::kMatrix, Kind::kConstant, {0});
+    const int64_t heads = c_.store_head_count(), width = c_.store_convolution;
+    if (c_.store_keys == StoreKeys::kCodes) {
+      add(at + "value.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity, {1});
+      constant(at + "strength", {c_.vocabulary}, 1);
+      constant(at + "mix", {width - 1, channels_}, 1 / std::sqrt(static_cast<double>(width - 1)));
+    } else if (width <= 1) {
+      matrix(at + "qkv.weight", 3 * channels_, channels_, {matrix_});
+    } else {
+      // Queries and keys share their map, so that the same words match from the first step on and
+      // whatever training makes of the map; see store_mix.
+      matrix(at + "map.weight", 2 * channels_, channels_, {kAddressScale * matrix_, matrix_});
+      add(at + "mix", {width, 3 * channels_}, Group::kVector, Kind::kInduction, {});
+    }
+    matrix(at + "gate.weight", heads, channels_, {kGateShrink * matrix_});
+    if (width > 1) {
+      // Weak writes and slow forgetting: what is not looked up by the next hundred words must not
+      // be gone before training has found out which writes matter.  Not in the gates' group, whose
+      // twentyfold rate shortens the half-life to a few segments before anything depends on it.
+      const double half_life = 4 * c_.horizon;
+      constant(at + "gate.bias", {heads}, std::log(kStoreWrite / (1 - kStoreWrite)));
+      constant(at + "decay", {heads}, -std::log(std::exp2(1 / half_life) - 1));
+    } else {
+      constant(at + "gate.bias", {heads}, 0, Group::kGate);
+      add(at + "decay", {heads}, Group::kGate, Kind::kKeepBias, {c_.horizon});
+    }
+    // Codes answer from the first step on: the token that was read is put forward at once.
+    const bool answers = c_.store_keys == StoreKeys::kCodes;
+    add(at + "out.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity,
+        {answers ? kAnswerScale : 0.0});
   }
 
   std::vector<ParameterSpec> take() { return std::move(specs_); }
@@ -143,6 +175,21 @@ Tensor normal_values(const ParameterSpec& spec, uint64_t seed) {
   return value;
 }
 
+// The convolution of the store, [W, 3C], as an induction head: a query is the newest W - 1 tokens,
+// a key the W - 1 tokens before the one whose value it stores, so from the first step on the store
+// answers "what came after these words last time?" and only the copying has to be learned.  Source:
+// Olsson et al. 2022, "In-context learning and induction heads"; the short convolution is that of
+// H3 and DeltaNet.
+Tensor store_mix(const ParameterSpec& spec) {
+  Tensor value = at::zeros(spec.shape, at::kDouble);
+  const int64_t past = spec.shape[0] - 1, channels = spec.shape[1] / 3;
+  const double share = 1 / std::sqrt(static_cast<double>(past));
+  value.narrow(0, 0, past).narrow(1, 0, channels).fill_(share);
+  value.narrow(0, 1, past).narrow(1, channels, channels).fill_(share);
+  value.narrow(0, 0, 1).narrow(1, 2 * channels, channels).fill_(1);
+  return value;
+}
+
 Tensor keep_biases(const ParameterSpec& spec, const std::string& stream, uint64_t seed) {
   Tensor value = at::empty(spec.shape, at::kDouble);
   double* data = value.mutable_data_ptr<double>();
@@ -161,7 +208,7 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
   SpecList list(c);
   const bool published = c.commit == Commit::kPublished;
   list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal,
-           {kEmbeddingDeviation});
+           {c.embedding_std});
   if (c.positions == Positions::kLearned) {
     list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal,
              {kEmbeddingDeviation});
@@ -183,9 +230,11 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
     }
     if (c.ffn == FeedForward::kSwiGlu) list.feed_forward(at);
     if (c.slots > 0 && c.has_memory(l)) list.slots(at + "memory.");
-    if (c.store && c.has_memory(l)) list.store(at + "store.");
+    if (c.has_store(l)) list.store(at + "store.");
   }
-  list.constant("final_norm.weight", {c.channels}, 1);
+  // Large embeddings begin with a smaller gain, or the first logits would be wild.
+  list.constant("final_norm.weight", {c.channels},
+                c.tie_head ? std::sqrt(kEmbeddingDeviation / c.embedding_std) : 1);
   if (published) list.constant("final_norm.bias", {c.channels}, 0);
   if (!c.tie_head) {
     list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, Kind::kNormal,
@@ -208,6 +257,10 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
   switch (spec.kind) {
     case Kind::kNormal:
       return normal_values(spec, seed);
+    case Kind::kIdentity:
+      return at::eye(spec.shape[0], at::kDouble) * spec.values[0];
+    case Kind::kInduction:
+      return store_mix(spec);
     case Kind::kConstant:
       return at::full(spec.shape, spec.values[0], at::kDouble);
     case Kind::kKeepBias:
@@ -218,6 +271,12 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
     }
   }
   RMKV_ASSERT(false);
+}
+
+Tensor store_codes(const RmkvConfig& config, at::ScalarType dtype, at::Device device) {
+  const ParameterSpec spec{
+      "store codes", {config.vocabulary, config.channels}, Group::kEmbedding, Kind::kNormal, {1.0}};
+  return normal_values(spec, /*seed=*/0).to(dtype).to(device);
 }
 
 RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) {
@@ -231,6 +290,9 @@ RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) 
   w.initial = find("initial_memory");
   w.final_norm = find("final_norm.weight");
   w.final_norm_bias = find("final_norm.bias");
+  if (config.store && config.store_keys == StoreKeys::kCodes) {
+    w.codes = store_codes(config, w.embedding.scalar_type(), w.embedding.device());
+  }
   w.head = config.tie_head ? w.embedding : find("head.weight");
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string at = layer_path(l), memory = at + "memory.", cell = memory + "cell.",
@@ -258,7 +320,11 @@ RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) 
     layer.cell.keep_bias = find(cell + "keep_bias");
     layer.cell.write_bias = find(cell + "write_bias");
     layer.cell.unbounded_candidate = config.commit == Commit::kPublished;
-    layer.store_qkv = find(store_at + "qkv.weight");
+    layer.store_mix = find(store_at + "mix");
+    layer.store_strength = find(store_at + "strength");
+    layer.store_map = find(store_at + (layer.store_strength.defined() ? "value.weight"
+                                       : layer.store_mix.defined()    ? "map.weight"
+                                                                      : "qkv.weight"));
     layer.store_gate = find(store_at + "gate.weight");
     layer.store_gate_bias = find(store_at + "gate.bias");
     layer.store_decay = find(store_at + "decay");

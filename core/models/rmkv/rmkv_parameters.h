@@ -19,6 +19,8 @@ namespace rmkv {
 enum class InitialKind {
   kNormal,  // mean 0; `values` holds the deviation, or one per equal block of rows (stacked gates)
   kConstant,   // values[0]
+  kIdentity,   // values[0] times the identity
+  kInduction,  // see store_mix in rmkv_parameters.cpp
   kKeepBias,   // logit of a keep-rate whose half-life is log-uniform in [1, values[0]] segments
   kWriteBias,  // the negative of the kKeepBias of the sibling parameter "keep_bias" (Tallec and
                // Ollivier 2018)
@@ -58,8 +60,12 @@ struct RmkvLayer {
   Tensor pool_query;     // [M, C], query pooling only
   Tensor cell_input;     // [C, 2C]: W of [A ; pooled]
   CellWeights cell;
-  Tensor store_qkv;        // [3C, C]
-  Tensor store_gate;       // [H, C]
+  Tensor store_map;        // [3C, C]: queries, keys, values; with convolution [2C, C]: addresses,
+                           // values; with codes [C, C]: values
+  Tensor store_strength;   // [V]: how much a token counts in addresses; with codes only
+  Tensor store_mix;        // [W, 3C]: row j weighs the token j places back; undefined: no
+                           // convolution; with codes [W - 1, C]
+  Tensor store_gate;       // [H, C]; H: heads of the store
   Tensor store_gate_bias;  // [H]
   Tensor store_decay;      // [H]: logit of the share kept from segment to segment
   Tensor store_out;        // [C, C]
@@ -67,6 +73,7 @@ struct RmkvLayer {
 
 struct RmkvWeights {
   Tensor embedding;        // [V, C]
+  Tensor codes;            // [V, C], not trained; undefined without store_keys = "codes"
   Tensor positions;        // [T, C], learned positions only
   Tensor stream_start;     // [M, C]: w[0] of the write stream
   Tensor initial;          // [M, C]: the one initial memory of the published block
@@ -75,6 +82,13 @@ struct RmkvWeights {
   Tensor head;             // [V, C]; the embedding where tied
   std::vector<RmkvLayer> layers;
 };
+
+// Codes of the tokens for store_keys = "codes": standard normal, a function of V and C alone, so
+// they belong to no checkpoint.  Learned addresses start as good as these, but in the first hundred
+// steps all names, and all colors, become alike to the model, and the matching is lost before the
+// copying that would reward it is learned.  Source: random index vectors (Kanerva 2009,
+// "Hyperdimensional computing"); memory keyed by fixed n-grams as in Engram (2026).
+Tensor store_codes(const RmkvConfig& config, at::ScalarType dtype, at::Device device);
 
 RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store);
 

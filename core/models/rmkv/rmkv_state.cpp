@@ -38,8 +38,13 @@ State rmkv_initial_state(const RmkvConfig& config, const RmkvWeights& weights, i
     if (layer.initial_carry.defined())
       state.set(layer_name("carry", l), per_lane(layer.initial_carry, batch));
     if (layer.store) {
-      state.set(layer_name("store", l),
-                at::zeros({batch, config.heads, config.head_dim(), config.head_dim()}, real));
+      state.set(layer_name("store", l), at::zeros({batch, config.store_head_count(),
+                                                   config.store_key_dim(), config.store_head_dim()},
+                                                  real));
+      if (layer.store_mix.defined()) {
+        state.set(layer_name("recent", l),
+                  at::zeros({batch, config.store_convolution - 1, 2 * config.channels}, real));
+      }
     }
   }
   return state;

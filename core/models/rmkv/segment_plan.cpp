@@ -117,6 +117,11 @@ Tensor SegmentPlan::newest_rows(const Tensor& rows, int64_t s, int64_t count) co
   return at::constant_pad_nd(rows, {0, 0, count - length, 0});
 }
 
+Tensor SegmentPlan::rows_from_count(const Tensor& rows, int64_t s, int64_t count) const {
+  const Tensor place = counts_.select(1, s).unsqueeze(1) + at::arange(count, counts_.options());
+  return rows.gather(1, place.unsqueeze(2).expand({-1, -1, rows.size(2)}));
+}
+
 Tensor SegmentPlan::restarted(const Tensor& start, int64_t s) const {
   return has_reset(s) ? start.masked_fill(reset(s), 0) : start;
 }

@@ -43,6 +43,9 @@ class SegmentPlan {
   // The last k kept rows of a segment, oldest first, zeros before them where it has fewer.  rows
   // [B, T', X].
   Tensor newest_rows(const Tensor& rows, int64_t s, int64_t count) const;
+  // rows [B, count + T', X], `count` rows before segment s and its rows -> the newest `count` of
+  // those before and the kept ones.  With padding only.
+  Tensor rows_from_count(const Tensor& rows, int64_t s, int64_t count) const;
 
   // Tokens since a lane's start, int64 [B]: 0 where the lane starts anew before segment s; after
   // all segments.

@@ -23,14 +23,16 @@ local kAct = {
 local kWear = {
   "{a} put on {a.his} {a.wear}.", "{a} wore {a.his} {a.wear}, as always.", "{a} pulled {a.his} {a.wear} tight, for it was cold.",
   "Everybody knew {a} by {a.his} {a.wear}.", "The wind almost took {a.s} {a.wear}.", "There was mud on {a.s} {a.wear}.",
-  "Even from far away one could see {a.s} {a.wear}.",
+  "Even from far away one could see {a.s} {a.wear}.", "{a.s} {a.colored}, as everybody knew.",
+  '"Yes, {a.s} {a.colored}," somebody said.',
 }
 local kPet = {
   "{a.pet} the {a.petkind} ran around {a.him}.", "{a} fed {a.his} {a.petkind} {a.pet}.", '"Come, {a.pet}!" {a} called, and the {a.petkind} came.',
   "{a.pet} the {a.petkind} slept in the sun.", "{a.s} {a.petkind} {a.pet} had eaten something strange again.",
-  "{a} played with {a.pet} the {a.petkind}.",
+  "{a} played with {a.pet} the {a.petkind}.", "{a.s} {a.petkind} was called {a.pet}, and {a.pet} was hungry.",
 }
 local kDish = {
+  "What {a} liked best was {a.dish}, and there was enough of it that day.",
   "Somebody had made {a.dish}, and {a} was glad, because that was what {a.he} liked best.", "{a} dreamed of {a.dish}, the best food of all.",
   '"I could eat {a.dish} every day," said {a}.', "It smelled of {a.dish}, and {a} smiled.",
 }

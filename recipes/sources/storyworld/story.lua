@@ -15,20 +15,22 @@ table.sort(kPlotNames)  -- pairs has no order; the text must not depend on it
 M.plot_names = kPlotNames
 
 local kHero = {
-  "Once upon a time there was {a.atrait} {a.kind} called {a}. {a.he} lived {a.home}.",
+  "Once upon a time there was {a.atrait} {a.kind} called {a}. {a} lived {a.home}.",
   "There once was a {a.kind} named {a}, who lived {a.home}. {a.he} was {a.trait}.",
-  "{a} was {a.atrait} {a.kind}. {a.he} lived {a.home}.",
+  "{a} was {a.atrait} {a.kind}. {a} lived {a.home}.",
   "This is the story of {a}, {a.atrait} {a.kind} who lived {a.home}.",
 }
 local kFriend = {
-  "{a} had a friend called {b}. {b.he} lived {b.home} and was very {b.trait}.",
+  "{a} had a friend called {b}. {b} lived {b.home} and was very {b.trait}.",
   "{a.s} best friend was {b}, {b.atrait} {b.kind} who lived {b.home}.",
   "Not far away there was {b.atrait} {b.kind}. It was {b}, who lived {b.home}.",
-  "Everybody liked {b}. {b.he} was {b.trait} and lived {b.home}.",
+  "Everybody liked {b}. {b} lived {b.home} and was {b.trait}.",
 }
-local kWear = { "{a.he} always wore {a.awear}.", "{a.he} had {a.awear} and never went out without it.", "{a} was the one with the {a.wear}." }
-local kPet = { "{a.he} had a {a.petkind} called {a.pet}.", "{a.pet}, a {a.petkind}, was always with {a.him}." }
-local kDish = { "What {a.he} liked best was {a.dish}.", "{a.he} would do anything for {a.dish}." }
+-- Facts are often told as answers word them: the person and the thing first, what is to be remembered right after.
+local kWear = { "{a.he} always wore {a.awear}.", "{a.s} {a.colored}.", "{a} was the one with the {a.wear}.", "{a.s} {a.colored}, and very old." }
+local kPet = { "{a.he} had a {a.petkind} called {a.pet}.", "{a.s} {a.petkind} was called {a.pet}.",
+  "{a.s} {a.petkind} was called {a.pet} and followed {a.him} everywhere." }
+local kDish = { "What {a} liked best was {a.dish}.", "{a.he} would do anything for {a.dish}." }
 local kHobby = { "{a.he} loved {a.hobby}.", "More than anything {a} loved {a.hobby}." }
 
 local function describe(w, person)
@@ -59,8 +61,9 @@ function M.open(w, people_count, options)
     describe(w, person)
     if random:chance(0.6) then
       local thing = w:new_thing()
-      first = w:say({ "{a} had {o.a}.", "{a} owned {o.a} and was proud of it.", "{o.a} was the best thing {a} had.",
-        "Once {a} had found {o.a} and kept it." }, { a = person, o = thing })
+      first = w:say({ "{a} had {o.a}.", "{a} owned {o.a} and was proud of it. {o} was with {a} day and night.",
+        "{o.a} was the best thing {a} had.", "Once {a} had found {o.a}. Since then {o} was with {a}." },
+        { a = person, o = thing })
       w:moved(thing, person, first, "own")
     end
   end

@@ -21,6 +21,7 @@ function World.new(random, trace)
     time = 1, day = 1, lead = "", last_choice = {},
     names_used = {}, events = trace and {} or nil,
     present = {},  -- who is in the scene
+    asked = {},  -- where in the text a question was last asked
     frozen = {},  -- facts that must not be mentioned while a question waits: frozen[entity][field]
   }, World)
   -- Told fields count from the end of their sentence, so they are collected until it is written.
@@ -121,6 +122,7 @@ function World:new_person(options)
     dish = unused(self, words.dishes), home = unused(self, words.homes), seen = {}, busy = false,
   }
   person.wear = person.color .. " " .. person.cloth
+  person.colored = person.cloth .. " was " .. person.color
   person.awear, person.atrait = World.article(person.wear), World.article(person.trait)
   self.people[#self.people + 1] = person
   return person
@@ -192,6 +194,12 @@ function World:moved(thing, where, first, op)
   self:log(op or "move_thing", { thing = thing.short, from = from and where_name(from), to = where_name(where),
     to_kind = where.he and "person" or where.inside and "container" or "place",
     place = where.place and where.place.at }, first)
+  -- Often said once more in plain words, the thing first; who it is with is what questions ask.
+  if op ~= "own" and where.he and self.random:chance(0.5) then
+    first = self:say({ "Now {o} was with {a}.", "So {o} was with {a}." }, { a = where, o = thing })
+    thing.fact_at = self.bytes
+    self:log("told_holder", { thing = thing.short, person = where.name }, first)
+  end
 end
 
 function World:went(person, place, first)
