@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/data/list_source.h"
 #include "core/data/open_source.h"
+#include "core/data/parquet_source.h"
 
 namespace rmkv::lua {
 
@@ -161,9 +162,9 @@ int64_t option_segment(const Call& c) {
 int stream(Call& c) {
   std::vector<std::string> names;
   std::vector<StreamSource> sources = stream_sources(c, names);
-  StreamOptions options =
-      read_stream_options(plain_options(c, {"lanes", "seed", "pack_tokens", "validation_share",
-                                            "threads", "prefetch_tokens", "bad_share"}));
+  StreamOptions options = read_stream_options(
+      plain_options(c, {"lanes", "seed", "pack_tokens", "packing", "unit", "exhaustion", "epochs",
+                        "validation_share", "threads", "prefetch_tokens", "bad_share"}));
   return c.push_object(std::shared_ptr<BoundStream>(new BoundStream{
       TokenStream(std::move(sources), option_tokenizer(c), options), option_segment(c), names}));
 }
@@ -182,8 +183,32 @@ int64_t segments_option(const Call& c, int64_t usual) {
 
 int stream_next(Call& c) {
   auto& bound = c.object<BoundStream>(1);
-  return c.push_new(
-      bound.stream.next(segments_option(c, 1), segment_option(c, bound.segment_tokens)));
+  Table options = c.table(2);
+  if (const Value* weights = find(options, "weights")) {
+    std::vector<double> list;
+    for (const Value& weight : weights->as_list()) list.push_back(weight.as_double());
+    bound.stream.set_weights(list);
+  }
+  const Value* reset = find(options, "reset_tokens");
+  Batch batch = bound.stream.next(segments_option(c, 1), segment_option(c, bound.segment_tokens),
+                                  reset ? reset->as_int() : 0);
+  return batch.lanes == 0 ? c.absent("the stream is at its end") : c.push_new(std::move(batch));
+}
+
+int write_parquet(Call& c) {
+  Table options = c.table(3);
+  const Value *rows = find(options, "group_rows"), *codec = find(options, "codec");
+  TextTable table;
+  Value given = c.value(2);
+  for (const auto& [name, column] : given.as_table()) {
+    table.names.push_back(name);
+    std::vector<std::string> texts;
+    for (const Value& text : column.as_list()) texts.push_back(text.as_string());
+    table.columns.push_back(std::move(texts));
+  }
+  rmkv::write_parquet(c.string(1), table, rows ? rows->as_int() : 1000,
+                      codec ? codec->as_string() : "zstd");
+  return 0;
 }
 
 int stream_cursor(Call& c) {
@@ -265,7 +290,9 @@ Module data_module() {
       .functions =
           {
               {.name = "rmkv.data.open",
-               .doc = "Opens a text file, a folder, or JSON lines as a source.",
+               .doc = "Opens a file, a folder or a data set of the hub as a source: text, JSON "
+                      "lines, CSV, TSV "
+                      "(also .gz, .zst), parquet, .npy, .bin, hub:owner/name[@rev][:config/split].",
                .args = {{"path", "string", ""},
                         {"options", "table?",
                          "name; text: split (pieces, file, paragraphs), document_bytes, "
@@ -297,6 +324,23 @@ Module data_module() {
                .returns = {{"", "Source", ""}},
                .call = documents,
                .errors = "when the list is empty"},
+              {.name = "rmkv.data.write_parquet",
+               .doc = "Writes columns of texts as a parquet file.",
+               .args = {{"path", "string", ""},
+                        {"columns", "table", "{ name = list of texts, … }"},
+                        {"options",
+                         "options?",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {{"group_rows", "integer?", "rows read together", "1000", 1},
+                          {"codec", "string?", "zstd, snappy, gzip, brotli, lz4_raw, uncompressed",
+                           "\"zstd\""}}}},
+               .returns = {},
+               .call = write_parquet,
+               .errors = "when columns differ in length, and where Arrow is not there"},
               {.name = "rmkv.data.stream",
                .doc = "Makes the endless training stream.",
                .args = {{"options",
@@ -314,6 +358,35 @@ Module data_module() {
                           {"pack_tokens", "integer?",
                            "shorter documents are joined up to this; 0: never", "512", 0, all,
                            "tokens"},
+                          {"packing",
+                           "string?",
+                           "join documents in order, or put those together that fit best",
+                           "\"join\"",
+                           none,
+                           all,
+                           "",
+                           {},
+                           {"join", "best_fit"}},
+                          {"unit",
+                           "string?",
+                           "what weights are shares of",
+                           "\"tokens\"",
+                           none,
+                           all,
+                           "",
+                           {},
+                           {"tokens", "documents", "bytes"}},
+                          {"exhaustion",
+                           "string?",
+                           "at the end of a source: repeat it, stop all, or let the others go on",
+                           "\"repeat\"",
+                           none,
+                           all,
+                           "",
+                           {},
+                           {"repeat", "stop", "renormalise"}},
+                          {"epochs", "integer?", "of each source, when it is not repeated", "1", 1,
+                           1 << 30},
                           share,
                           threads,
                           {"prefetch_tokens", "integer?", "read ahead, per source, about",
@@ -383,7 +456,8 @@ Module data_module() {
               {.name = "Stream:next",
                .doc = "Returns the next segments of every lane.",
                .args = {next_options},
-               .returns = {{"", "Batch", ""}},
+               .returns = {{"", "Batch?", "nil at the end of a stream that has one"},
+                           {"message", "string?", ""}},
                .call = stream_next,
                .errors = "when too many documents are bad"},
               {.name = "Stream:cursor",

@@ -41,9 +41,9 @@ Table LaneFeeder::cursor() const {
   for (const Lane& lane : lanes_) {
     lanes.push_back(Table{{"source", lane.source},
                           {"ordinal", lane.ordinal},
-                           {"place", lane.place},
-                           {"offset", lane.offset},
-                           {"age", lane.age}});
+                          {"place", lane.place},
+                          {"offset", lane.offset},
+                          {"age", lane.age}});
   }
   for (size_t i = 0; i < counts_.size(); ++i) {
     const SourceCounts& counts = counts_[i];

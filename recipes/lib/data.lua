@@ -1,7 +1,13 @@
 -- From `--data` arguments to sources, a tokenizer and token streams.
 --
--- A data argument is NAME or PATH, with an optional *WEIGHT (5, 1, 0.5 …): `storyworld`, `notes.txt`, `books/`,
--- `facts.jsonl*2`, `my_source.lua*0.5`.  Weights are shares of tokens.
+-- A data argument, with an optional *WEIGHT behind (5, 1, 0.5 …: shares of tokens), is one of
+--   storyworld                     a source of recipes/sources
+--   my_source.lua                  a Lua source
+--   notes.txt  books/  rows.jsonl.gz  table.csv  shards/ (of .parquet)  tokens.bin  ids.npy    files and folders
+--   hub:owner/name[@rev][:config/split]   a data set of the hub, from its local cache or over the network
+--   gsm8k  gsm8k:FILE              a known data set (lib/presets.lua), from the hub or from a file
+
+local presets = require "lib.presets"
 
 local M = {}
 
@@ -16,28 +22,74 @@ local function split_weight(argument)
   return path, number
 end
 
+local function copy(options)
+  local result = {}
+  for key, value in pairs(options) do result[key] = value end
+  return result
+end
+
+-- Options for rows that somebody named a field of.
+local function row_options(path, opt)
+  if not opt.field or opt.field == "" then return {} end
+  for _, ending in ipairs { "%.jsonl", "%.ndjson", "%.csv", "%.tsv", "%.parquet" } do
+    if path:find(ending) then return { text = "{" .. opt.field .. "}" } end
+  end
+  return {}
+end
+
+local function add_common(options, opt)
+  if (rawget(opt, "cache") or "") ~= "" then options.cache = opt.cache end
+  return options
+end
+
+-- A preset and the path behind its name; nil when the argument names none.
+local function preset_of(path)
+  local name, rest = path:match "^([%w_-]+):(.+)$"
+  if name and presets[name] then return presets[name], rest end
+  if presets[path] then return presets[path], presets[path].path end
+end
+
+local function resolved(path, opt)
+  if path:sub(1, 4) == "hub:" then return path end
+  if opt.data_dir and opt.data_dir ~= "" and path:sub(1, 1) ~= "/" then path = opt.data_dir .. "/" .. path end
+  if not rmkv.system.exists(path) then
+    error(("--data %s: no such file or folder, and no source of that name (built in: %s; known data sets: %s)")
+      :format(path, table.concat(M.built_in_names(), ", "), table.concat(M.preset_names(), ", ")), 0)
+  end
+  return path
+end
+
 ---One source from a data argument.
 ---@param argument string
----@param opt {data_dir: string?, seed: integer, field: string?}
+---@param opt {data_dir: string?, seed: integer, field: string?, cache: string?}
 ---@return {source: userdata, weight: number}
 function M.source(argument, opt)
   local path, weight = split_weight(argument)
   local system = rmkv.system
-  local source
-  if not path:find "[/.]" and system.exists(("%s/recipes/sources/%s.lua"):format(rmkv.root, path)) then
-    source = rmkv.data.lua(path, { seed = opt.seed })
-  else
-    if opt.data_dir and opt.data_dir ~= "" and path:sub(1, 1) ~= "/" then path = opt.data_dir .. "/" .. path end
-    if not system.exists(path) then
-      error(("--data %s: no such file or folder, and no built-in source of that name (built in: %s)"):format(
-        path, table.concat(M.built_in_names(), ", ")), 0)
-    end
-    if path:match "%.lua$" then source = rmkv.data.lua(path, { seed = opt.seed })
-    elseif path:match "%.jsonl$" or path:match "%.ndjson$" then
-      source = rmkv.data.open(path, opt.field and opt.field ~= "" and { text = "{" .. opt.field .. "}" } or nil)
-    else source = rmkv.data.open(path) end
+  if not path:find "[/.:]" and system.exists(("%s/recipes/sources/%s.lua"):format(rmkv.root, path)) then
+    return { source = rmkv.data.lua(path, { seed = opt.seed }), weight = weight }
   end
-  return { source = source, weight = weight }
+  -- A file of that name comes first.
+  local folder = opt.data_dir and opt.data_dir ~= "" and opt.data_dir .. "/" or ""
+  local preset, below
+  if not (system.exists(folder .. path) or system.exists(path)) then preset, below = preset_of(path) end
+  if preset then
+    if not below then error(("--data %s: name the file, as in %s:FILE"):format(argument, path), 0) end
+    local options = add_common(copy(preset.options), opt)
+    return { source = rmkv.data.open(resolved(below, opt), options), weight = weight }
+  end
+  path = resolved(path, opt)
+  if path:match "%.lua$" then return { source = rmkv.data.lua(path, { seed = opt.seed }), weight = weight } end
+  return { source = rmkv.data.open(path, add_common(row_options(path, opt), opt)), weight = weight }
+end
+
+---Names of the known data sets.
+---@return string[]
+function M.preset_names()
+  local names = {}
+  for name in pairs(presets) do names[#names + 1] = name end
+  table.sort(names)
+  return names
 end
 
 ---Names of the sources that come with the program.
@@ -75,7 +127,7 @@ function M.train_tokenizer(sources, opt, say)
   local trainer = rmkv.tokenizer.trainer { vocab_size = opt.vocabulary, threads = math.max(1, opt.threads) }
   for _, entry in ipairs(sources) do
     -- Generated sources are endless; a few megabytes show every word they have.
-    local limit = entry.source:count() and trainer_bytes or 4e6
+    local limit = entry.source:manifest().kind == "lua" and 4e6 or trainer_bytes
     trainer:add_source(entry.source, limit * entry.weight / total)
   end
   local tokenizer = trainer:train()
