@@ -25,7 +25,8 @@ struct AdamwHolder {
 int adamw(Call& c) {
   const auto model = c.shared<LanguageModel>(1);
   const AdamwOptions defaults = AdamwOptions::from_table(model->optimizer_options());
-  auto holder = std::make_shared<AdamwHolder>(model, AdamwOptions::from_table(c.table(2), defaults));
+  auto holder =
+      std::make_shared<AdamwHolder>(model, AdamwOptions::from_table(c.table(2), defaults));
   return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
 }
 

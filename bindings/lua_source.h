@@ -5,8 +5,9 @@
 //   defaults = {…} }
 //
 // `document` must be a pure function of its arguments: it runs on many threads at once, in Lua
-// states of their own, any number of times.  `spans` = { {first, last [, weight]}, … } are byte positions
-// (from 1, both included) whose loss counts `weight` times; 0, the default: read but not trained.
+// states of their own, any number of times.  `spans` = { {first, last [, weight]}, … } are byte
+// positions (from 1, both included) whose loss counts `weight` times; 0, the default: read but not
+// trained.
 #pragma once
 
 #include <memory>

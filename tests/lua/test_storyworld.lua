@@ -95,7 +95,8 @@ local function check_told(text, question, answer, where)
   local cloth = question:match "^What color was .- (%a+)%?$"
   if cloth then
     local function told(color)
-      return text:find(color .. " " .. cloth .. "%f[%A]") or text:find("%f[%a]" .. cloth .. " was " .. color .. "%f[%A]")
+      return text:find(color .. " " .. cloth .. "%f[%A]")
+        or text:find("%f[%a]" .. cloth .. " was " .. color .. "%f[%A]")
     end
     check(told(answer), "%s: '%s %s' was never told", where, answer, cloth)
     for _, color in ipairs(words.colors) do

@@ -227,11 +227,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> read_table(const rmkv_parquet_file&
   if (!all) arrow_options.set_batch_size(std::max<int64_t>(1, std::min<int64_t>(count, 4096)));
   ARROW_ASSIGN_OR_RAISE(auto arrow_reader,
                         parquet::arrow::FileReader::Make(pool(), std::move(reader), arrow_options));
-  if (all) {
-    std::shared_ptr<arrow::Table> table;
-    ARROW_RETURN_NOT_OK(arrow_reader->ReadRowGroup(group, leaves, &table));
-    return table;
-  }
+  if (all) return arrow_reader->ReadRowGroup(group, leaves);
   ARROW_ASSIGN_OR_RAISE(auto batches, arrow_reader->GetRecordBatchReader({group}, leaves));
   std::vector<std::shared_ptr<arrow::RecordBatch>> kept;
   std::shared_ptr<arrow::RecordBatch> batch;
