@@ -51,7 +51,8 @@ function M.measure(model, tokenizer, o)
     local p = correct / count
     local error_margin = 1.96 * math.sqrt(math.max(p * (1 - p), 0.25 / count) / count)
     rows[#rows + 1] = {
-      distance = distance, tokens = math.floor(tokens / count + 0.5), count = count, correct = correct, blind = blind / count,
+      distance = distance, tokens = math.floor(tokens / count + 0.5), count = count, correct = correct,
+      blind = blind / count,
       accuracy = p, chance = chance / count, low = p - error_margin, high = p + error_margin,
     }
   end
