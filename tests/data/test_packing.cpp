@@ -1,0 +1,217 @@
+// Packing, ends, units and changing shares; and that all of it resumes exactly over blocks of rows.
+#include "core/data/packing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/base/random.h"
+#include "core/data/mixing.h"
+#include "core/data/open_source.h"
+#include "core/tensor/torch.h"
+#include "tests/catch.h"
+#include "tests/data/support.h"
+
+using namespace rmkv;
+using namespace rmkv::test;
+
+namespace {
+
+// JSON lines over several blocks of a mebibyte, and how many there are.
+std::string write_rows(const TemporaryFolder& folder, const std::string& name, int rows) {
+  std::string text;
+  for (int i = 0; i < rows; ++i) {
+    std::string body = name + std::to_string(i) + ":" + std::string(1500 + i % 1000, 'x');
+    text += "{\"text\":\"" + body + "\"}\n";
+  }
+  return write(folder, name + ".jsonl", text);
+}
+
+// A cursor as it comes back from a file.
+Table stored(const Table& cursor) {
+  return parse_json(write_json(cursor), "cursor").as_table();
+}
+
+}  // namespace
+
+TEST_CASE("best fit loses nothing, overfills nothing and wastes little") {
+  uint64_t seed = 9;
+  INFO("seed " << seed);
+  RandomStream random(seed, "sizes");
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int64_t> sizes(1 + random.below(60));
+    int64_t capacity = 100, small = 0;
+    for (int64_t& size : sizes) {
+      size = 1 + static_cast<int64_t>(random.below(round % 2 ? 60 : 130));
+      if (size <= capacity) small += size;
+    }
+    std::vector<size_t> seen;
+    int64_t groups_of_small = 0;
+    for (const auto& group : best_fit(sizes, capacity)) {
+      int64_t sum = 0;
+      for (size_t place : group) sum += sizes[place];
+      REQUIRE((sum <= capacity || group.size() == 1));
+      groups_of_small += sum <= capacity;
+      seen.insert(seen.end(), group.begin(), group.end());
+    }
+    std::sort(seen.begin(), seen.end());
+    REQUIRE(seen.size() == sizes.size());
+    for (size_t i = 0; i < seen.size(); ++i) REQUIRE(seen[i] == i);
+    // Any two groups together exceed the capacity, so fewer than twice the least number are used.
+    REQUIRE(groups_of_small <= 2 * (small / capacity + 1));
+  }
+  CHECK(best_fit({60, 50, 40, 50}, 100) == std::vector<std::vector<size_t>>{{0, 2}, {1, 3}});
+}
+
+TEST_CASE("best-fit packs pad less than joining and carry whole documents with their ids") {
+  std::vector<std::string> texts = random_texts("d", 400, 10, 120, 3);
+  auto padding = [&](const std::string& packing) {
+    StreamOptions options;
+    options.pack_tokens = 128;
+    options.packing = packing;
+    options.lanes = 4;
+    TokenStream stream({{list("d", texts), 1}}, make_byte_tokenizer(), options);
+    std::map<int64_t, int64_t> next;
+    for (int i = 0; i < 40; ++i) {
+      Batch batch = stream.next(1, 128);
+      for (int64_t cell = 0; packing == "best_fit" && cell < 4 * 128; ++cell) {
+        int64_t document = batch.documents.data_ptr<int64_t>()[cell];
+        if (document < 0) continue;
+        int64_t token = batch.tokens.data_ptr<int64_t>()[cell];
+        int64_t position = batch.positions.data_ptr<int64_t>()[cell];
+        const std::string& text = texts[static_cast<size_t>(document)];
+        REQUIRE(position <= static_cast<int64_t>(text.size()));
+        if (position < static_cast<int64_t>(text.size()))
+          REQUIRE(token == static_cast<unsigned char>(text[static_cast<size_t>(position)]));
+      }
+    }
+    return find(stream.report(), "padding_share")->as_double();
+  };
+  double joined = padding("join"), fitted = padding("best_fit");
+  INFO("padding joined " << joined << ", fitted " << fitted);
+  CHECK(fitted < joined / 2);
+}
+
+TEST_CASE(
+    "rows in blocks, mixed and packed, go on exactly from a cursor, twice, with any threads") {
+  TemporaryFolder folder;
+  std::string a = write_rows(folder, "a", 3000), b = write_rows(folder, "b", 700);
+  for (const char* packing : {"join", "best_fit"}) {
+    for (const char* unit : {"tokens", "documents", "bytes"}) {
+      INFO(packing << " " << unit);
+      auto make = [&](int64_t threads) {
+        StreamOptions options;
+        options.lanes = 3;
+        options.pack_tokens = 6000;
+        options.packing = packing;
+        options.unit = unit;
+        options.threads = threads;
+        options.validation_share = 0.1;
+        return std::make_unique<TokenStream>(
+            std::vector<StreamSource>{{open_source(a), 5}, {open_source(b), 1}},
+            make_byte_tokenizer(), options);
+      };
+      auto straight = make(0);
+      auto other = make(2);
+      uint64_t seed = 4;
+      RandomStream random(seed, unit);
+      for (int step = 0; step < 36; ++step) {
+        // Shares change on the way, and lengths.
+        if (step == 12) straight->set_weights({1, 1.5}), other->set_weights({1, 1.5});
+        int64_t segments = 1 + step % 3, reset = step % 2 ? 1024 : 0;
+        if (random.below(4) == 0) {
+          Table cursor = stored(other->cursor());
+          for (int twice = 0; twice < 2; ++twice) {
+            other = make(twice);
+            other->seek(cursor);
+            CHECK((stored(other->cursor()) == cursor));
+          }
+        }
+        Batch first = straight->next(segments, 4096, reset);
+        REQUIRE(dump(first) == dump(other->next(segments, 4096, reset)));
+      }
+    }
+  }
+}
+
+TEST_CASE("a block source gives every row once an epoch and resumes across its end") {
+  TemporaryFolder folder;
+  std::string path = write_rows(folder, "a", 1500);
+  StreamOptions options;
+  options.lanes = 2;
+  options.pack_tokens = 0;
+  options.exhaustion = "renormalise";
+  options.epochs = 2;
+  auto make = [&] {
+    return std::make_unique<TokenStream>(std::vector<StreamSource>{{open_source(path), 1}},
+                                         make_byte_tokenizer(), options);
+  };
+  auto stream = make();
+  std::map<int64_t, int> starts;
+  for (int step = 0;; ++step) {
+    if (step % 97 == 0) {
+      Table cursor = stored(stream->cursor());
+      stream = make();
+      stream->seek(cursor);
+    }
+    Batch batch = stream->next(1, 4096);
+    if (batch.lanes == 0) break;
+    for (int64_t lane = 0; lane < 2; ++lane) {
+      if (batch.resets[lane][0].item<bool>()) ++starts[batch.documents[lane][0].item<int64_t>()];
+    }
+  }
+  CHECK(starts.size() == 1500);
+  for (const auto& [id, count] : starts) REQUIRE(count == 2);
+}
+
+TEST_CASE("the end of a source stops all, or leaves the shares to the others") {
+  auto served = [&](const std::string& exhaustion) {
+    StreamOptions options;
+    options.lanes = 1;
+    options.pack_tokens = 0;
+    options.exhaustion = exhaustion;
+    TokenStream stream({{list("short", random_texts("short", 10, 50, 50, 1)), 1},
+                        {list("long", random_texts("long", 100, 50, 50, 2)), 1}},
+                       make_byte_tokenizer(), options);
+    std::vector<int64_t> documents;
+    while (stream.next(1, 64).lanes > 0) {
+    }
+    Table report = stream.report();
+    for (const Value& entry : find(report, "sources")->as_list())
+      documents.push_back(find(entry.as_table(), "documents")->as_int());
+    return documents;
+  };
+  std::vector<int64_t> stopped = served("stop");
+  CHECK(stopped[0] == 10);
+  CHECK(std::abs(stopped[1] - 10) <= 1);
+  CHECK(served("renormalise") == std::vector<int64_t>{10, 100});
+}
+
+TEST_CASE("weights that change settle only what comes after") {
+  Mixer mixer({1, 1});
+  auto run = [&](int steps) {
+    std::vector<int64_t> before = mixer.served_tokens();
+    for (int i = 0; i < steps; ++i) mixer.add(mixer.choose(), 10);
+    return static_cast<double>(mixer.served_tokens()[0] - before[0]) / (10.0 * steps);
+  };
+  CHECK(run(1000) == Approx(0.5).margin(0.002));
+  mixer.set_weights({9, 1});
+  CHECK(run(1000) == Approx(0.9).margin(0.002));
+  Mixer copy({1, 1});
+  copy.set_state(mixer.state());
+  for (int i = 0; i < 50; ++i) {
+    size_t source = mixer.choose();
+    REQUIRE(copy.choose() == source);
+    mixer.add(source, 7);
+    copy.add(source, 7);
+  }
+  // A schedule in small steps ends at the mean of its weights.
+  Mixer slow({1, 1});
+  for (int i = 0; i < 10'000; ++i) {
+    slow.set_weights({0.2 + 0.6 * i / 10'000, 0.8 - 0.6 * i / 10'000});
+    slow.add(slow.choose(), 100);
+  }
+  CHECK(static_cast<double>(slow.served_tokens()[0]) / 1e6 == Approx(0.5).margin(0.002));
+}
