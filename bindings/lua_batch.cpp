@@ -14,7 +14,7 @@ const Class& class_of<Batch>() {
   static const Class type{"Batch",
                           "consecutive segments of documents in lanes, ready for a training step",
                           [](const void* object) -> size_t {
-                            return static_cast<const Batch*>(object)->tokens.nbytes() * 2;
+                            return static_cast<const Batch*>(object)->tokens.nbytes() * 4;
                           },
                           [](const void* object) -> const void* { return object; }};
   return type;

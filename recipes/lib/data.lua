@@ -22,6 +22,12 @@ local function split_weight(argument)
   return path, number
 end
 
+-- An option that not every recipe has; tables of options refuse names they do not know.
+local function given(opt, name)
+  local value = rawget(opt, name)
+  return value ~= "" and value or nil
+end
+
 local function copy(options)
   local result = {}
   for key, value in pairs(options) do result[key] = value end
@@ -30,15 +36,16 @@ end
 
 -- Options for rows that somebody named a field of.
 local function row_options(path, opt)
-  if not opt.field or opt.field == "" then return {} end
+  local field = given(opt, "field")
+  if not field then return {} end
   for _, ending in ipairs { "%.jsonl", "%.ndjson", "%.csv", "%.tsv", "%.parquet" } do
-    if path:find(ending) then return { text = "{" .. opt.field .. "}" } end
+    if path:find(ending) then return { text = "{" .. field .. "}" } end
   end
   return {}
 end
 
 local function add_common(options, opt)
-  if (rawget(opt, "cache") or "") ~= "" then options.cache = opt.cache end
+  options.cache = given(opt, "cache")
   return options
 end
 
@@ -51,7 +58,8 @@ end
 
 local function resolved(path, opt)
   if path:sub(1, 4) == "hub:" then return path end
-  if opt.data_dir and opt.data_dir ~= "" and path:sub(1, 1) ~= "/" then path = opt.data_dir .. "/" .. path end
+  local folder = given(opt, "data_dir")
+  if folder and path:sub(1, 1) ~= "/" then path = folder .. "/" .. path end
   if not rmkv.system.exists(path) then
     error(("--data %s: no such file or folder, and no source of that name (built in: %s; known data sets: %s)")
       :format(path, table.concat(M.built_in_names(), ", "), table.concat(M.preset_names(), ", ")), 0)
@@ -70,7 +78,7 @@ function M.source(argument, opt)
     return { source = rmkv.data.lua(path, { seed = opt.seed }), weight = weight }
   end
   -- A file of that name comes first.
-  local folder = opt.data_dir and opt.data_dir ~= "" and opt.data_dir .. "/" or ""
+  local folder = given(opt, "data_dir") and opt.data_dir .. "/" or ""
   local preset, below
   if not (system.exists(folder .. path) or system.exists(path)) then preset, below = preset_of(path) end
   if preset then
