@@ -23,6 +23,10 @@ void check_batch(const Batch& batch, const ModelFacts& facts) {
   check_shape(batch.labels, "batch.labels", {batch.lanes, width}, "BT");
   if (batch.valid.defined()) check_shape(batch.valid, "batch.valid", {batch.lanes, width}, "BT");
   check_shape(batch.resets, "batch.resets", {batch.lanes, batch.segments}, "BS");
+  if (batch.weights.defined()) {
+    fail("batch.weights", "loss weights other than 0 and 1", "a source whose spans weigh 0 or 1",
+         "the loss counts every trained token once");
+  }
   if (batch.lanes < 1 || batch.segments < 1) {
     fail("batch",
          std::to_string(batch.lanes) + " lanes of " + std::to_string(batch.segments) + " segments",
