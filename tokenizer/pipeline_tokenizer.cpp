@@ -81,7 +81,7 @@ class PipelineTokenizer::ScratchLease {
   std::unique_ptr<Scratch> scratch_;
 };
 
-PipelineTokenizer::PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model,
+PipelineTokenizer::PipelineTokenizer(const PipelineSpec& spec, const ModelMaker& make_model,
                                      const std::string& where)
     : PipelineTokenizer(spec, make_model, Parsed(spec, where)) {}
 

@@ -40,7 +40,8 @@ class PipelineTokenizer : public Tokenizer {
   using ModelMaker = std::function<WordModelPtr(bool byte_level)>;
 
   // Throws when a part is not supported or they do not fit together; `where` opens the message.
-  PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model, const std::string& where);
+  PipelineTokenizer(const PipelineSpec& spec, const ModelMaker& make_model,
+                    const std::string& where);
   ~PipelineTokenizer() override;
 
   std::string kind() const override { return model_->kind(); }

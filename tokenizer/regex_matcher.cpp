@@ -73,6 +73,7 @@ struct NamedClass {
   std::string_view name;
   uint16_t classes;     // one of these bits of CharClass
   uint16_t except = 0;  // and none of these
+  // NOLINTNEXTLINE(modernize-use-nullptr): the check takes the compared 0 for a pointer
   auto operator<=>(const NamedClass&) const = default;
 };
 constexpr NamedClass kSpaces{"s", kSpaceClass};

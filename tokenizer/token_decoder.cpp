@@ -55,7 +55,7 @@ std::string cleaned(std::string text) {
 }
 
 std::string one_character(const JsonNode& node) {
-  const std::string text(node.as_string());
+  std::string text(node.as_string());
   if (text.empty() ||
       decode_utf8(text.data(), text.data() + text.size()).size_bytes != text.size()) {
     fail(node.where, "'" + text + "'", "one character");
