@@ -1,39 +1,36 @@
 -- Talk to a model: it goes on telling while its memory keeps what was said.
 --
---   rmkv recipes/chat.lua
---   rmkv recipes/chat.lua --checkpoint DIR --temperature 0.7
+--   rmkv chat
+--   rmkv chat --checkpoint DIR --temperature 0.7
 --
--- A line is fed as it is.  Commands: /undo takes the last turn back, /fork keeps a bookmark and /back returns to it,
--- /memory shows what the slots hold, /save FILE and /load FILE keep a conversation, /reset forgets, /quit leaves.
+-- A line is fed as a line of the story, or, to a fine-tuned model, as a request.  Commands: /undo takes the last turn
+-- back, /fork keeps a bookmark and /back returns to it, /memory shows what the slots hold, /save FILE and /load FILE
+-- keep a conversation, /reset forgets, /quit leaves.
 
-local opt = rmkv.options {
-  checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
-  tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
-  weights = { "auto", "RWKV: stored, fp32, bf16, fp16, q8_0, ..; auto: as in the file, packed" },
+local generation = require "lib.generation"
+
+local opt = generation.options {
   system = { "", "text fed once at the beginning" },
-  before = { "", "text put before each of your lines" },
-  after = { "\n", "text put after each of your lines" },
-  tokens = { 160, "tokens of an answer at most" },
-  temperature = { 0.8, "0: always the likeliest token" },
-  top_p = { 0.9, "choose among the likeliest tokens that hold this share" },
-  min_p = { 0.02, "drop tokens less likely than this share of the likeliest" },
-  repetition_penalty = { 1.05, "above 1: used tokens become less likely" },
+  template = { "auto", "how your lines are written: as requests, or as lines of a story; auto: requests for a " ..
+               "fine-tuned model", choices = { "auto", "request", "story" } },
+  before = { "", "text put before each of your lines, instead of the template's" },
+  after = { "", "text put after each of your lines, instead of the template's" },
+  tokens = { 160, "tokens of an answer at most", min = 1 },
+  min_p = { 0.02, "drop tokens less likely than this share of the likeliest", min = 0, max = 1 },
+  repetition_penalty = { 1.05, "above 1: used tokens become less likely", min = 0 },
   stop = { { "<end>" }, "an answer ends where this text appears", repeated = true },
-  seed = { 0, "0: a new one each time" },
-  device = { "cpu", "cpu, cuda or cuda:N" },
+  seed = { 0, "0: a new one each time", min = 0 },
 }
+if opt.seed == 0 then opt.seed = math.floor(rmkv.system.time() * 1000) % 2 ^ 31 end
 
-local seed = opt.seed > 0 and opt.seed or math.floor(rmkv.system.time() * 1000) % 2 ^ 31
-local loaded = require("lib.model").load(opt.checkpoint, {
-  tokenizer = opt.tokenizer, device = opt.device, weights = opt.weights,
-})
-local sampler = { temperature = opt.temperature, top_p = opt.top_p, min_p = opt.min_p,
-                  repetition_penalty = opt.repetition_penalty, seed = seed }
-local function fresh()
-  local session = rmkv.sample.session(loaded.model, loaded.tokenizer, sampler)
-  if opt.system ~= "" then session:feed(opt.system) end
-  return session
-end
+local start, loaded = generation.open(opt)
+if opt.system ~= "" then start:feed(opt.system .. "\n") end
+local function fresh() return start:fork() end
+local named = opt.template
+if named == "auto" then named = loaded.facts.mode == "finetune" and "request" or "story" end
+local template = generation.templates[named]
+local before = opt.before ~= "" and opt.before or template.before
+local after = opt.after ~= "" and opt.after or template.after
 
 local session, earlier, bookmark = fresh(), {}, nil
 local terminal = rmkv.system.terminal().stdin
@@ -89,12 +86,12 @@ end
 local function answer(line)
   earlier[#earlier + 1] = session:fork()
   if #earlier > 100 then table.remove(earlier, 1) end
-  session:feed(opt.before .. line .. opt.after)
+  session:feed(before .. line .. after)
   for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do rmkv.system.write(piece) end
   rmkv.system.write "\n"
 end
 
-if terminal then print(("%s, seed %d; /help lists the commands"):format(opt.checkpoint, seed)) end
+if terminal then print(("%s, seed %d; /help lists the commands"):format(opt.checkpoint, opt.seed)) end
 while true do
   local line = rmkv.system.read_line(terminal and "> " or nil)
   if not line or line == "/quit" then break end

@@ -4,7 +4,7 @@
 --   rmkv recipes/evaluate.lua --checkpoint DIR --data notes.txt --json
 
 local data_lib = require "lib.data"
-local report = require "lib.report"
+local evaluation = require "lib.evaluation"
 
 local opt = rmkv.options {
   checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
@@ -29,7 +29,7 @@ local stream = rmkv.data.evaluation {
   sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
   segment_tokens = segment > 0 and segment or 128, max_tokens = opt.tokens,
 }
-local result = rmkv.train.evaluate(loaded.model, stream, { dtype = opt.dtype, memory = opt.memory })
+local result = evaluation.measure(loaded.model, stream, { dtype = opt.dtype, memory = opt.memory })
 local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil
 
 if opt.json then
@@ -46,6 +46,6 @@ if opt.json then
   end
   print(rmkv.json.encode(plain))
 else
-  print(report.text(result))
+  print(evaluation.text(result))
   if rows then print(require("lib.recall").text(rows)) end
 end

@@ -33,6 +33,8 @@ local options = {
   lr = { 3e-3, "peak learning rate" },
   weight_decay = { 0.1, "decoupled weight decay of matrices" },
   clip = { 1.0, "largest norm of the gradient" },
+  spike = { 3, "a loss above this times its average leaves the update out, as NaN does; 0: off", min = 0 },
+  max_skipped = { 10, "updates left out in a row before the run rolls back to its last good checkpoint; 0: never" },
   replay = { false, "recompute segments in backward: slower, far less memory" },
   dtype = { "bf16", "dtype of products", choices = { "fp32", "bf16" } },
   device = { "cpu", "cpu, cuda or cuda:N" },
@@ -78,7 +80,7 @@ local function main(opt, live)
     local batch = data.train:next { segments = now.segments(p, step) }
     local lr, bptt = now.lr(p, step), now.bptt(p, step)
     local report = trainer:step(batch, {
-      lr = lr, clip = opt.clip, bptt = bptt, dtype = opt.dtype, replay = opt.replay,
+      lr = lr, clip = opt.clip, spike = opt.spike, bptt = bptt, dtype = opt.dtype, replay = opt.replay,
     })
     run:report(report, { lr = lr, bptt = bptt })
     if run:due "eval" then setup.evaluate(run, model, data) end

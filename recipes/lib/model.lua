@@ -5,11 +5,21 @@
 
 local M = {}
 
+-- A path as given, from the project's folder, or the name of a run.
+local function found(path)
+  for _, candidate in ipairs { path, rmkv.root .. "/" .. path, rmkv.root .. "/checkpoints/" .. path } do
+    if rmkv.system.exists(candidate) then return candidate end
+  end
+  error(("%s: no such checkpoint or model file\nhint: train a model first (scripts/rmkv recipes/pretrain.lua), or "
+         .. "name one with --checkpoint"):format(path), 0)
+end
+
 ---Loads a model and says its warning, if it has one, on stderr.
 ---@param path string checkpoint, run or model file
 ---@param options {tokenizer: string, device: string, weights: string?} as the recipes' options of these names
 ---@return table loaded {model, tokenizer, path, facts, format}
 function M.load(path, options)
+  path = found(path)
   local loaded = rmkv.checkpoint.load_model(path, { device = options.device, weights = options.weights })
   if options.tokenizer == "bytes" then
     loaded.tokenizer = rmkv.tokenizer.bytes()

@@ -7,7 +7,9 @@
 --
 -- Nothing that a run decides depends on the clock, so a resumed run repeats what a whole one does.
 
+local guard = require "lib.guard"
 local progress = require "lib.progress"
+local run_log = require "lib.run_log"
 
 local M = {}
 
@@ -19,7 +21,7 @@ local function project(path) return rmkv.root .. "/" .. path end
 -- Options that may differ between a run and its continuation without changing what is computed.
 local free_options = {
   resume = true, out = true, save_every = true, sample_every = true, eval_every = true, log_every = true,
-  keep = true, watch = true, reset_epochs = true, config = true, set = true,
+  keep = true, watch = true, reset_epochs = true, config = true, set = true, max_skipped = true,
 }
 
 ---Opens a run: decides whether it resumes, makes the folder, starts the logs, writes the header.
@@ -29,12 +31,11 @@ local free_options = {
 function M.open(opt, mode)
   local system = rmkv.system
   local run = setmetatable({ opt = opt, mode = mode, step = 0, tokens = 0, bytes = 0, tracked = {} }, Run)
-  run.folder = opt.out ~= "" and system.absolute(opt.out) or project("checkpoints/" .. mode)
+  run.folder = (opt.out ~= "" and system.absolute(opt.out) or project("checkpoints/" .. mode)):gsub("/+$", "")
   run.checkpoints = rmkv.checkpoint.run(run.folder)
-  run.name = run.folder:gsub("/+$", ""):match "[^/]+$"
+  run.name = run.folder:match "[^/]+$"
   run.progress = progress.new()
-  local inside = run.folder:sub(1, #project "checkpoints/") == project "checkpoints/"
-  run.log_folder = inside and project("logs/" .. run.name) or run.folder .. "/logs"
+  run.log_folder = run_log.log_folder(run.folder)
   run.resume_from = run:resume_decision()
   if not run.resume_from then run:move_aside() end
   system.make_folders(run.folder)
@@ -45,6 +46,7 @@ function M.open(opt, mode)
     run.step, run.tokens, run.bytes = run.saved.step, run.saved.tokens, run.saved.bytes
     run.best_loss = run.saved.best_loss
   end
+  run.guard = guard.new(run, run.saved)
   local resume = { resume_step = run.resume_from and run.step or -1 }
   run.steps_log = rmkv.log.jsonl(run.log_folder .. "/steps.jsonl", resume)
   run.board = rmkv.log.tensorboard(run.log_folder, resume)
@@ -229,25 +231,30 @@ function Run:report(report, facts)
   self.board:scalar("train/bits_per_byte", self.step, line.bits_per_byte)
   self.board:scalar("train/gradient_norm", self.step, line.gradient_norm)
   for key, value in pairs(facts or {}) do self.board:scalar("train/" .. key, self.step, value) end
-  self.smooth = self.smooth and 0.9 * self.smooth + 0.1 * line.bits_per_byte or line.bits_per_byte
+  if not report.skipped then
+    self.smooth = self.smooth and 0.9 * self.smooth + 0.1 * line.bits_per_byte or line.bits_per_byte
+  end
   local elapsed = rmkv.system.clock() - self.started
   local rate = (self.tokens - self.start_tokens) / elapsed
   local left = elapsed / (self.step - self.start_step) * (self.total - self.step)
   self.steps_log:write(self.step, line, { seconds = elapsed, tokens_per_second = rate })
   self.progress:show(("step %d/%d  loss %.3f  %.3f bits/byte  %s tok/s  %s left  %s"):format(
-    self.step, self.total, loss, self.smooth, progress.short(rate), progress.duration(left),
+    self.step, self.total, loss, self.smooth or line.bits_per_byte, progress.short(rate), progress.duration(left),
     progress.bytes(rmkv.system.memory().resident_bytes)), self.step == self.total)
+  self.guard:watch(report)
 end
 
----True when `what` is due at this step: every `<what>_every` steps (0: never).
+---True when `what` is due at this step: every `<what>_every` steps (0: never).  While updates are left out nothing is
+---saved: rotation would drop the checkpoints that a rollback needs.
 ---@param what string "sample", "eval", "save", "log"
 function Run:due(what)
+  if what == "save" and self.guard.skipped > 0 then return false end
   local every = self.opt[what .. "_every"] or 1
   return every > 0 and self.step % every == 0
 end
 
 ---Records an evaluation: log, TensorBoard, and whether it is the best so far.
----@param evaluation table rmkv.train.evaluate
+---@param evaluation table lib.evaluation.measure
 function Run:evaluated(evaluation)
   self:note("evaluation", evaluation)
   self.board:scalar("validation/loss", self.step, evaluation.loss)
@@ -263,12 +270,12 @@ end
 ---@param final boolean?
 function Run:save(final)
   local parts = self.tracked
+  local facts = self.guard:facts()
+  facts.step, facts.tokens, facts.bytes = self.step, self.tokens, self.bytes
+  facts.mode, facts.best_loss = self.mode, self.best_loss
   self.board:flush()
   return self.checkpoints:save {
-    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer, stream = parts.stream,
-    facts = {
-      step = self.step, tokens = self.tokens, bytes = self.bytes, mode = self.mode, best_loss = self.best_loss,
-    },
+    model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer, stream = parts.stream, facts = facts,
     options = { keep_last = self.opt.keep, final = final or false, loss = self.last_loss },
   }
 end

@@ -1,8 +1,8 @@
 -- What training recipes set up alike: data and tokenizer, model, header, evaluation, samples, the closing words.
 
 local data_lib = require "lib.data"
+local evaluation = require "lib.evaluation"
 local progress = require "lib.progress"
-local report = require "lib.report"
 
 local M = {}
 
@@ -40,17 +40,19 @@ end
 
 ---Sources, tokenizer and the two streams.
 ---@param run table
+---@param given {tokenizer: userdata, segment_tokens: integer}? of a model that is there already
 ---@return {train: userdata, validation: userdata, tokenizer: userdata, segment_tokens: integer}
-function M.data(run)
+function M.data(run, given)
   local opt = run.opt
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
   local sources = data_lib.sources(arguments, opt)
-  local tokenizer = run:tokenizer(opt.tokenizer, function()
+  local tokenizer = run:tokenizer(not given and opt.tokenizer or nil, function()
+    if given then return given.tokenizer end
     return data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
                                     function(text) run:say(text) end)
   end)
-  local segment_tokens = segment_length(opt)
+  local segment_tokens = given and given.segment_tokens or segment_length(opt)
   local separate = opt.val ~= "" and data_lib.sources({ opt.val }, opt)
   local share = separate and 0 or 0.02
   return {
@@ -92,11 +94,11 @@ end
 
 ---Measures the model on the validation text: bits per byte and what its memory is worth.
 function M.evaluate(run, model, data, tokens)
-  local e = rmkv.train.evaluate(model, data.validation(tokens or run.opt.eval_tokens), {
+  local e = evaluation.measure(model, data.validation(tokens or run.opt.eval_tokens), {
     dtype = run.opt.dtype, memory = true,
   })
   run:evaluated(e)
-  run:say(("step %d  "):format(run.step) .. report.line(e))
+  run:say(("step %d  "):format(run.step) .. evaluation.line(e))
   return e
 end
 
@@ -108,11 +110,13 @@ function M.sample(run, model, data)
   session:feed(prompt)
   local text = session:generate { tokens = 120, stop = { "<end>" } }
   run.board:text("sample", run.step, prompt .. text)
+  run:note("sample", { prompt = prompt, text = text })
   run:say(progress.wrapped(prompt .. text, "    | "))
 end
 
 ---The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
-function M.finish(run, model, data)
+---@param next_words string? what to type next, with %s for the checkpoint
+function M.finish(run, model, data, next_words)
   if run.was_complete then return end
   if run.stopped then
     run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
@@ -120,7 +124,7 @@ function M.finish(run, model, data)
   end
   local path = run:finish()
   local e = M.evaluate(run, model, data, 4 * run.opt.eval_tokens)
-  run:say(report.text(e))
+  run:say(evaluation.text(e))
   if data.default then
     local recall = require "lib.recall"
     local rows = recall.measure(model, data.tokenizer, {})
@@ -129,9 +133,11 @@ function M.finish(run, model, data)
   end
   M.sample(run, model, data)
   run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
-  run:say("next:  scripts/rmkv recipes/single.lua --checkpoint " .. path ..
-          " --prompt \"Once upon a time there was\"\n" ..
-          "       scripts/rmkv recipes/chat.lua --checkpoint " .. path)
+  next_words = next_words or
+    "next:  scripts/rmkv recipes/single.lua --checkpoint %s --prompt \"Once upon a time there was\"\n" ..
+    "       scripts/rmkv recipes/chat.lua --checkpoint %s"
+  next_words = next_words .. "\n       scripts/rmkv recipes/report.lua " .. run.folder
+  run:say((next_words:gsub("%%s", function() return path end)))
 end
 
 return M
