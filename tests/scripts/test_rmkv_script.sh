@@ -28,6 +28,16 @@ rm "$tree/core/base/thing.cpp"
 run
 same "so is a deleted one" "$(calls)" "cmake ninja ninja ninja "
 
+# CI builds with RMKV_WERROR=ON; who calls scripts/rmkv afterwards shares that build.
+RMKV_WERROR=ON "$tree/scripts/build" rmkv rmkv_tests >/dev/null 2>&1
+configured=$(calls)
+has "another option configures" "$configured" "ninja cmake ninja"
+sleep 0.05
+touch "$tree/core/base/other.cpp"
+run
+same "without the variable the option stays" "$(calls)" "$configured""ninja "
+has "as it was given" "$(cat "$tree/build/options.txt")" "-DRMKV_WERROR=ON"
+
 # The build that fails: its error and status, and no run of the old program.
 sleep 0.05
 echo '// Broken.' >"$tree/core/base/thing.cpp"
