@@ -6,10 +6,6 @@
 namespace rmkv::kernels::cpu {
 namespace {
 
-uint8_t mark_at(const uint8_t* marks, int64_t i) {
-  return marks ? marks[i] : 0;
-}
-
 // Calls fn(first column, columns) on blocks of sixteen columns, over threads.
 void for_columns(int64_t channels, int64_t work, const std::function<void(int64_t, int64_t)>& fn) {
   const int64_t blocks = (channels + kLanes - 1) / kLanes;

@@ -64,10 +64,6 @@ void step_back(const Sums& s, Floats w, Floats u, Floats k, Floats v, Floats g, 
   d.b = f1 * d.b + e1 * for_den;
 }
 
-uint8_t mark_at(const uint8_t* marks, const Wkv4Shape& s, int64_t b, int64_t t) {
-  return marks ? marks[b * s.tokens + t] : 0;
-}
-
 // Calls fn(lane, first channel, channels) on groups of sixteen channels, over threads.
 void for_groups(const Wkv4Shape& s, int64_t work,
                 const std::function<void(int64_t, int64_t, int64_t)>& fn) {
@@ -92,7 +88,7 @@ void wkv4_forward(const Wkv4Shape& s, const Wkv4Inputs<T>& in, T* out, float* fi
       if (kept && t % kWkvChunk == 0) {
         store_sums(kept + (b * chunks + t / kWkvChunk) * 3 * C, C, c, count, sums);
       }
-      const uint8_t mark = mark_at(in.marks, s, b, t);
+      const uint8_t mark = mark_at(in.marks, b * s.tokens + t);
       const int64_t at = (b * s.tokens + t) * C + c;
       if (mark & kMarkReset) sums = nothing();
       if (mark & kMarkSkip) {
@@ -127,7 +123,7 @@ void wkv4_backward(const Wkv4Shape& s, const Wkv4Inputs<T>& in, const float* kep
       const int64_t first = chunk * kWkvChunk, end = std::min(first + kWkvChunk, s.tokens);
       Sums sums = load_sums(kept + (b * chunks + chunk) * 3 * C, C, c, count);
       for (int64_t t = first; t < end; ++t) {
-        const uint8_t mark = mark_at(in.marks, s, b, t);
+        const uint8_t mark = mark_at(in.marks, b * s.tokens + t);
         if (mark & kMarkReset) sums = nothing();
         states[t - first] = sums;
         if (mark & kMarkSkip) continue;
@@ -135,7 +131,7 @@ void wkv4_backward(const Wkv4Shape& s, const Wkv4Inputs<T>& in, const float* kep
         advance(sums, w, load_some(in.key + at, count), load_some(in.value + at, count));
       }
       for (int64_t t = end - 1; t >= first; --t) {
-        const uint8_t mark = mark_at(in.marks, s, b, t);
+        const uint8_t mark = mark_at(in.marks, b * s.tokens + t);
         const int64_t at = (b * s.tokens + t) * C + c;
         Floats grad_k{}, grad_v{};
         if (!(mark & kMarkSkip)) {

@@ -34,6 +34,11 @@ enum : uint8_t {
   kMarkSkip = 2,   // padding: the state passes unchanged, the output is zero
 };
 
+// marks [B, T] or null (no marks); `token` = b T + t.
+inline uint8_t mark_at(const uint8_t* marks, int64_t token) {
+  return marks ? marks[token] : 0;
+}
+
 // Tokens between two kept states: backward computes the states in between again.  32 states of 64 x
 // 64 are half a megabyte, which stays in the second-level cache.
 inline constexpr int64_t kWkvChunk = 32;
@@ -59,13 +64,24 @@ void scatter_rows(const float* from, int64_t stride, int64_t count, int64_t N, i
   }
 }
 
+inline void copy_floats(const float* from, int64_t count, float* to) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+inline void clear_floats(float* to, int64_t count) {
+  std::memset(to, 0, static_cast<size_t>(count) * sizeof(float));
+}
+// to += from; `count` is a whole number of vectors.
+inline void add_floats(const float* from, int64_t count, float* to) {
+  for (int64_t c = 0; c < count; c += kLanes) store(to + c, load(to + c) + load(from + c));
+}
+
 // State [N, N] -> scratch [P, P], turned over where it is [value, key]; null gives zeros.
 inline void load_state(const float* from, bool turned, int64_t N, int64_t P, float* to) {
-  std::memset(to, 0, static_cast<size_t>(P * P) * sizeof(float));
+  clear_floats(to, P * P);
   if (!from) return;
   for (int64_t i = 0; i < N; ++i) {
     if (!turned) {
-      std::memcpy(to + i * P, from + i * N, static_cast<size_t>(N) * sizeof(float));
+      copy_floats(from + i * N, N, to + i * P);
     } else {
       for (int64_t j = 0; j < N; ++j) to[j * P + i] = from[i * N + j];
     }
@@ -74,17 +90,12 @@ inline void load_state(const float* from, bool turned, int64_t N, int64_t P, flo
 inline void save_state(const float* from, bool turned, int64_t N, int64_t P, float* to) {
   for (int64_t i = 0; i < N; ++i) {
     if (!turned) {
-      std::memcpy(to + i * N, from + i * P, static_cast<size_t>(N) * sizeof(float));
+      copy_floats(from + i * P, N, to + i * N);
     } else {
       for (int64_t j = 0; j < N; ++j) to[i * N + j] = from[j * P + i];
     }
   }
 }
-// to += from, both of one layout.
-inline void add_state(const float* from, int64_t count, float* to) {
-  for (int64_t c = 0; c < count; c += kLanes) store(to + c, load(to + c) + load(from + c));
-}
-
 // a . b over P elements.
 inline float dot(const float* a, const float* b, int64_t P) {
   Floats sum{};

@@ -48,66 +48,25 @@ rmkv_cuda_wkv4 call_of(const Tensor& key, const Tensor& value, const Tensor& dec
   return call;
 }
 
-// What RWKV-5, 6 and 7 have in common.
-rmkv_cuda_wkv call_of(const Tensor& receptance, const Tensor& key, const Tensor& value,
-                      const Tensor& decay, const Tensor& state, const Tensor& reset,
-                      const Tensor& marks) {
+rmkv_cuda_wkv call_of(const WkvTensors& in) {
   rmkv_cuda_wkv call = {};
-  call.B = key.size(0);
-  call.T = key.size(1);
-  call.H = key.size(2);
-  call.N = key.size(3);
-  call.dtype = dtype_code(key);
-  call.constant_decay = decay.dim() == 2;
-  call.receptance = rows_of(receptance);
-  call.key = rows_of(key);
-  call.value = rows_of(value);
-  call.decay = floats_of(decay);
-  call.initial = floats_of(state);
-  call.reset = floats_of(reset);
-  call.marks = bytes_of(marks);
+  call.B = in.key.size(0);
+  call.T = in.key.size(1);
+  call.H = in.key.size(2);
+  call.N = in.key.size(3);
+  call.dtype = dtype_code(in.key);
+  call.constant_decay = in.decay.dim() == 2;
+  call.receptance = rows_of(in.receptance);
+  call.key = rows_of(in.key);
+  call.value = rows_of(in.value);
+  call.removal = rows_of(in.removal);
+  call.replacement = rows_of(in.replacement);
+  call.decay = floats_of(in.decay);
+  call.bonus = floats_of(in.bonus);
+  call.initial = floats_of(in.state);
+  call.reset = floats_of(in.reset);
+  call.marks = bytes_of(in.marks);
   return call;
-}
-
-rmkv_cuda_wkv call_5_6(const std::vector<Tensor>& x) {
-  rmkv_cuda_wkv call = call_of(x[0], x[1], x[2], x[3], x[5], x[6], x[7]);
-  call.bonus = floats_of(x[4]);
-  return call;
-}
-
-rmkv_cuda_wkv call_7(const std::vector<Tensor>& x) {
-  rmkv_cuda_wkv call = call_of(x[0], x[2], x[3], x[1], x[6], x[7], x[8]);
-  call.removal = rows_of(x[4]);
-  call.replacement = rows_of(x[5]);
-  return call;
-}
-
-using Launcher = int32_t (*)(const rmkv_cuda_wkv*, void*);
-
-Tensor forward(rmkv_cuda_wkv call, Launcher launch, const Tensor& out, const Tensor& final,
-               bool training) {
-  const c10::DeviceGuard device(out.device());
-  Tensor kept;
-  if (training) {
-    kept = at::empty({call.B, call.H, chunk_count(call.T), call.N, call.N}, final.options());
-  }
-  call.out = rows_to(out);
-  call.final = floats_to(final);
-  call.kept = floats_to(kept);
-  check_launch(launch(&call, current_stream(out)), kWhere);
-  return kept;
-}
-
-void backward(rmkv_cuda_wkv call, Launcher launch, const Tensor& kept, const Tensor& grad_out,
-              const Tensor& grad_final) {
-  const c10::DeviceGuard device(grad_out.device());
-  const Tensor scratch =
-      at::empty({call.B, call.H, RMKV_CUDA_WKV_CHUNK + 1, call.N, call.N}, kept.options());
-  call.kept = floats_to(kept);
-  call.scratch = floats_to(scratch);
-  call.grad_out = rows_of(grad_out);
-  call.grad_final = floats_of(grad_final);
-  check_launch(launch(&call, current_stream(grad_out)), kWhere);
 }
 
 }  // namespace
@@ -148,41 +107,44 @@ void wkv4_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
   check_launch(cuda_kernels()->wkv4_backward(&call, current_stream(grad_out)), kWhere);
 }
 
-Tensor wkv_forward(const std::vector<Tensor>& given, const Tensor& out, const Tensor& final,
-                   bool training) {
-  return forward(call_5_6(given), cuda_kernels()->wkv_forward, out, final, training);
+Tensor wkv_forward(const WkvTensors& in, const Tensor& out, const Tensor& final, bool training) {
+  const c10::DeviceGuard device(out.device());
+  rmkv_cuda_wkv call = call_of(in);
+  Tensor kept;
+  if (training) {
+    kept = at::empty({call.B, call.H, chunk_count(call.T), call.N, call.N}, final.options());
+  }
+  call.out = rows_to(out);
+  call.final = floats_to(final);
+  call.kept = floats_to(kept);
+  const auto* kernels = cuda_kernels();
+  const auto launch = in.removal.defined() ? kernels->wkv7_forward : kernels->wkv_forward;
+  check_launch(launch(&call, current_stream(out)), kWhere);
+  return kept;
 }
 
-void wkv_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
-                  const Tensor& grad_final, const std::vector<Tensor>& grads) {
-  rmkv_cuda_wkv call = call_5_6(saved);
-  call.grad_receptance = rows_to(grads[0]);
-  call.grad_key = rows_to(grads[1]);
-  call.grad_value = rows_to(grads[2]);
-  call.grad_decay = floats_to(grads[3]);
-  call.grad_bonus = floats_to(grads[4]);
-  call.grad_initial = floats_to(grads[5]);
-  call.grad_reset = floats_to(grads[6]);
-  backward(call, cuda_kernels()->wkv_backward, saved[8], grad_out, grad_final);
-}
-
-Tensor wkv7_forward(const std::vector<Tensor>& given, const Tensor& out, const Tensor& final,
-                    bool training) {
-  return forward(call_7(given), cuda_kernels()->wkv7_forward, out, final, training);
-}
-
-void wkv7_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
-                   const Tensor& grad_final, const std::vector<Tensor>& grads) {
-  rmkv_cuda_wkv call = call_7(saved);
-  call.grad_receptance = rows_to(grads[0]);
-  call.grad_decay = floats_to(grads[1]);
-  call.grad_key = rows_to(grads[2]);
-  call.grad_value = rows_to(grads[3]);
-  call.grad_removal = rows_to(grads[4]);
-  call.grad_replacement = rows_to(grads[5]);
-  call.grad_initial = floats_to(grads[6]);
-  call.grad_reset = floats_to(grads[7]);
-  backward(call, cuda_kernels()->wkv7_backward, saved[9], grad_out, grad_final);
+void wkv_backward(const WkvTensors& in, const Tensor& kept, const Tensor& grad_out,
+                  const Tensor& grad_final, const WkvTensors& grads) {
+  const c10::DeviceGuard device(grad_out.device());
+  rmkv_cuda_wkv call = call_of(in);
+  const Tensor scratch =
+      at::empty({call.B, call.H, RMKV_CUDA_WKV_CHUNK + 1, call.N, call.N}, kept.options());
+  call.kept = floats_to(kept);
+  call.scratch = floats_to(scratch);
+  call.grad_out = rows_of(grad_out);
+  call.grad_final = floats_of(grad_final);
+  call.grad_receptance = rows_to(grads.receptance);
+  call.grad_key = rows_to(grads.key);
+  call.grad_value = rows_to(grads.value);
+  call.grad_removal = rows_to(grads.removal);
+  call.grad_replacement = rows_to(grads.replacement);
+  call.grad_decay = floats_to(grads.decay);
+  call.grad_bonus = floats_to(grads.bonus);
+  call.grad_initial = floats_to(grads.state);
+  call.grad_reset = floats_to(grads.reset);
+  const auto* kernels = cuda_kernels();
+  const auto launch = in.removal.defined() ? kernels->wkv7_backward : kernels->wkv_backward;
+  check_launch(launch(&call, current_stream(grad_out)), kWhere);
 }
 
 }  // namespace rmkv::kernels::cuda

@@ -1,25 +1,12 @@
 // The recurrence of RWKV-5 and 6: one block per lane and head, one thread per channel; the
 // arithmetic is in wkv_math.h.  Backward computes the states of a chunk again into scratch.
+#include <type_traits>
+
 #include "core/kernels/cuda/wkv.cuh"
 #include "core/kernels/cuda/wkv_math.h"
 
 namespace rmkv::cuda {
 namespace {
-
-// Where this block's head begins.
-struct Head {
-  int64_t b, h;
-  __device__ Head(const rmkv_cuda_wkv& call) : b(blockIdx.x / call.H), h(blockIdx.x % call.H) {}
-  __device__ int64_t row(const rmkv_cuda_wkv& call, int64_t t, int n) const {
-    return ((b * call.T + t) * call.H + h) * call.N + n;
-  }
-  __device__ int mark(const rmkv_cuda_wkv& call, int64_t t) const {
-    return call.marks ? call.marks[b * call.T + t] : 0;
-  }
-  __device__ float decay(const rmkv_cuda_wkv& call, int64_t t, int n) const {
-    return call.decay[call.constant_decay ? h * call.N + n : row(call, t, n)];
-  }
-};
 
 template <typename T, int N>
 __global__ void forward_kernel(rmkv_cuda_wkv call) {
@@ -123,44 +110,22 @@ __global__ void backward_kernel(rmkv_cuda_wkv call) {
   for (int i = 0; i < N; ++i) call.grad_initial[item * area + i * N + n] = of_value[i];
 }
 
-template <typename T, int N>
-void launch(const rmkv_cuda_wkv& call, bool back, cudaStream_t stream) {
-  const auto blocks = static_cast<unsigned>(call.B * call.H);
-  if (back) {
-    backward_kernel<T, N><<<blocks, N, 0, stream>>>(call);
-  } else {
-    forward_kernel<T, N><<<blocks, N, 0, stream>>>(call);
-  }
-}
-
-template <typename T>
-int32_t launch_size(const rmkv_cuda_wkv& call, bool back, cudaStream_t stream) {
-  if (call.B <= 0 || call.T <= 0 || call.H <= 0) return cudaErrorInvalidValue;
-  if (call.N == 16) {
-    launch<T, 16>(call, back, stream);
-  } else if (call.N == 32) {
-    launch<T, 32>(call, back, stream);
-  } else if (call.N == 64) {
-    launch<T, 64>(call, back, stream);
-  } else {
-    return cudaErrorInvalidValue;
-  }
-  return cudaGetLastError();
-}
-
-int32_t launch_any(const rmkv_cuda_wkv& call, bool back, void* stream) {
-  const auto s = static_cast<cudaStream_t>(stream);
-  return call.dtype == RMKV_CUDA_FP32 ? launch_size<float>(call, back, s)
-                                      : launch_size<__nv_bfloat16>(call, back, s);
-}
-
 }  // namespace
 
 int32_t wkv_forward(const rmkv_cuda_wkv* call, void* stream) {
-  return launch_any(*call, false, stream);
+  return launch_heads(*call, [&](auto* type, auto size, unsigned blocks) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    constexpr int N = decltype(size)::value;
+    forward_kernel<T, N><<<blocks, N, 0, static_cast<cudaStream_t>(stream)>>>(*call);
+  });
 }
+
 int32_t wkv_backward(const rmkv_cuda_wkv* call, void* stream) {
-  return launch_any(*call, true, stream);
+  return launch_heads(*call, [&](auto* type, auto size, unsigned blocks) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    constexpr int N = decltype(size)::value;
+    backward_kernel<T, N><<<blocks, N, 0, static_cast<cudaStream_t>(stream)>>>(*call);
+  });
 }
 
 }  // namespace rmkv::cuda

@@ -8,6 +8,21 @@
 
 #include "core/tensor/tensor.h"
 
+namespace rmkv::kernels {
+
+// The operands of a matrix-state recurrence, or their gradients; what a version lacks is undefined.
+struct WkvTensors {
+  Tensor receptance, key, value;  // dtype [B, T, H, N]
+  Tensor decay;                   // fp32 [B, T, H, N], or [H, N] when constant
+  Tensor bonus;                   // fp32 [H, N]: 5 and 6
+  Tensor removal, replacement;    // dtype [B, T, H, N]: 7
+  Tensor state;                   // fp32 [B, H, N, N]
+  Tensor reset;                   // fp32 [H, N, N] or undefined
+  Tensor marks;                   // uint8 [B, T] or undefined
+};
+
+}  // namespace rmkv::kernels
+
 namespace rmkv::kernels::cuda {
 
 // Whether the kernels take rows like this: fp32 or bf16 on CUDA, heads of 16, 32 or 64, and the
@@ -23,18 +38,10 @@ Tensor wkv4_forward(const Tensor& key, const Tensor& value, const Tensor& decay,
 void wkv4_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
                    const Tensor& grad_final, const std::vector<Tensor>& grads);
 
-// given: receptance, key, value, decay, bonus, state, reset, marks; saved: the same and kept.
-// grads: receptance, key, value, decay, bonus [B, H, N], state, reset [B, H, N, N].
-Tensor wkv_forward(const std::vector<Tensor>& given, const Tensor& out, const Tensor& final,
-                   bool training);
-void wkv_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
-                  const Tensor& grad_final, const std::vector<Tensor>& grads);
-
-// given: receptance, decay, key, value, removal, replacement, state, reset, marks; saved: the same
-// and kept.  grads: of the first seven in that order, and reset [B, H, N, N].
-Tensor wkv7_forward(const std::vector<Tensor>& given, const Tensor& out, const Tensor& final,
-                    bool training);
-void wkv7_backward(const std::vector<Tensor>& saved, const Tensor& grad_out,
-                   const Tensor& grad_final, const std::vector<Tensor>& grads);
+// RWKV-7 where `in` has a removal, else RWKV-5 and 6.  grads: those of parameters with a lane in
+// front ([B, H, N], [B, H, N, N]).
+Tensor wkv_forward(const WkvTensors& in, const Tensor& out, const Tensor& final, bool training);
+void wkv_backward(const WkvTensors& in, const Tensor& kept, const Tensor& grad_out,
+                  const Tensor& grad_final, const WkvTensors& grads);
 
 }  // namespace rmkv::kernels::cuda

@@ -1,4 +1,6 @@
 // RWKV-4's recurrence: one thread per lane and channel; the arithmetic is in wkv_math.h.
+#include <type_traits>
+
 #include "core/kernels/cuda/wkv.cuh"
 #include "core/kernels/cuda/wkv_math.h"
 
@@ -101,32 +103,28 @@ __global__ void backward_kernel(rmkv_cuda_wkv4 call) {
              {d.a, d.b, d.exponent + start.a * d.a + start.b * d.b});
 }
 
-unsigned block_count(const rmkv_cuda_wkv4& call) {
-  return static_cast<unsigned>((call.B * call.H + kThreads - 1) / kThreads);
+// Calls launch(null pointer of the element type, blocks).
+template <typename Launch>
+int32_t launch_channels(const rmkv_cuda_wkv4& call, const Launch& launch) {
+  if (call.B <= 0 || call.T <= 0 || call.H <= 0) return cudaErrorInvalidValue;
+  const auto blocks = static_cast<unsigned>((call.B * call.H + kThreads - 1) / kThreads);
+  return with_element_type(call.dtype, [&](auto* type) { launch(type, blocks); });
 }
 
 }  // namespace
 
 int32_t wkv4_forward(const rmkv_cuda_wkv4* call, void* stream) {
-  if (call->B <= 0 || call->T <= 0 || call->H <= 0) return cudaErrorInvalidValue;
-  const auto s = static_cast<cudaStream_t>(stream);
-  if (call->dtype == RMKV_CUDA_FP32) {
-    forward_kernel<float><<<block_count(*call), kThreads, 0, s>>>(*call);
-  } else {
-    forward_kernel<__nv_bfloat16><<<block_count(*call), kThreads, 0, s>>>(*call);
-  }
-  return cudaGetLastError();
+  return launch_channels(*call, [&](auto* type, unsigned blocks) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    forward_kernel<T><<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(*call);
+  });
 }
 
 int32_t wkv4_backward(const rmkv_cuda_wkv4* call, void* stream) {
-  if (call->B <= 0 || call->T <= 0 || call->H <= 0) return cudaErrorInvalidValue;
-  const auto s = static_cast<cudaStream_t>(stream);
-  if (call->dtype == RMKV_CUDA_FP32) {
-    backward_kernel<float><<<block_count(*call), kThreads, 0, s>>>(*call);
-  } else {
-    backward_kernel<__nv_bfloat16><<<block_count(*call), kThreads, 0, s>>>(*call);
-  }
-  return cudaGetLastError();
+  return launch_channels(*call, [&](auto* type, unsigned blocks) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    backward_kernel<T><<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(*call);
+  });
 }
 
 }  // namespace rmkv::cuda
