@@ -52,8 +52,9 @@ inline Ints load_ints(const uint8_t* p) {
 inline void prefetch(const uint8_t* p) {
   __builtin_prefetch(p, 0, 3);
 }
-// How far ahead of the arithmetic a lone row asks for weights.
-inline constexpr int64_t kPrefetchBytes = 4096;
+// How far ahead of the arithmetic a lone row asks for weights: also beyond the end of a matrix,
+// where the next one lies.
+inline constexpr int64_t kPrefetchBytes = 8192;
 
 // y [R, 32] (= or +=) x [R, inputs] times a block of a panel.
 template <WeightType type, int R>

@@ -80,17 +80,19 @@ void pack_block(const uint8_t* block, int64_t o, uint8_t* panel_block) {
   if constexpr (Layout::kHasMinimum) std::memcpy(panel_block + 64 + 2 * o, block + 2, 2);
   uint8_t codes[32];
   unpack_codes<type>(block, codes);
-  const int64_t v = o / kLanes, lane = o % kLanes;
-  uint8_t* half = panel_block + Layout::kScaleBytes + v * Layout::kHalfBytes;
-  for (int64_t i = 0; i < 32; ++i) {
-    const int64_t j = i / 4, byte = lane * 4 + i % 4;
+  const int v = static_cast<int>(o / kLanes);
+  const int64_t lane = o % kLanes;
+  for (int i = 0; i < 32; ++i) {
+    const int j = i / 4;
+    const int64_t byte = lane * 4 + i % 4;
+    uint8_t* place = panel_block + Layout::code_place(v, j) + byte;
     if constexpr (Layout::kBits == 8) {
-      half[j * 64 + byte] = codes[i];
+      *place = codes[i];
     } else {
-      half[j % 4 * 64 + byte] |= static_cast<uint8_t>((codes[i] & 15) << (j < 4 ? 0 : 4));
+      *place |= static_cast<uint8_t>((codes[i] & 15) << (j < 4 ? 0 : 4));
     }
     if constexpr (Layout::kBits == 5) {
-      uint8_t* bits = panel_block + Layout::kScaleBytes + 2 * Layout::kHalfBytes + (v * 8 + j) * 8;
+      uint8_t* bits = panel_block + Layout::high_place(v, j);
       bits[byte / 8] |= static_cast<uint8_t>((codes[i] >> 4) << (byte % 8));
     }
   }
@@ -147,8 +149,7 @@ PackedMatrix::PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, con
                            WeightArena& arena)
     : type_(type), outputs_(outputs), inputs_(inputs), panel_bytes_(bytes_of_panel(type, inputs)) {
   RMKV_ASSERT(outputs > 0 && inputs > 0 && fitting(type, inputs) == type);
-  // A lone row asks for weights ahead of where it reads.
-  uint8_t* data = arena.allocate(size_bytes() + kPrefetchBytes);
+  uint8_t* data = arena.allocate(size_bytes());
   std::vector<uint8_t> row(bytes_of_row(type, inputs));
   for (int64_t o = 0; o < outputs; ++o) {
     rows(o, row.data());
