@@ -107,20 +107,24 @@ inline float dot(const float* a, const float* b, int64_t P) {
 // halve what is left to add.
 inline Floats sum_rows(const Floats* rows) {
   Floats x[16];
+#pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) x[i] = rows[i];
   // Round of distance d: lanes with bit d of the row pair come together.
   constexpr Ints kLow8 = {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
   constexpr Ints kHigh8 = {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
     x[i] = __builtin_shuffle(x[i], x[i + 8], kLow8) + __builtin_shuffle(x[i], x[i + 8], kHigh8);
   }
   constexpr Ints kLow4 = {0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27};
   constexpr Ints kHigh4 = {4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31};
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     x[i] = __builtin_shuffle(x[i], x[i + 4], kLow4) + __builtin_shuffle(x[i], x[i + 4], kHigh4);
   }
   constexpr Ints kLow2 = {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29};
   constexpr Ints kHigh2 = {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31};
+#pragma GCC unroll 2
   for (int i = 0; i < 2; ++i) {
     x[i] = __builtin_shuffle(x[i], x[i + 2], kLow2) + __builtin_shuffle(x[i], x[i + 2], kHigh2);
   }

@@ -26,6 +26,22 @@ struct WkvChunkRows {
   std::vector<float> y, dy;
 };
 
+// The rows of one token.  Handed to inner loops by value: their stores could otherwise change the
+// pointers for all the compiler knows, and it would read them again each time.
+struct WkvToken {
+  WkvToken(const WkvChunkRows& rows, int64_t P, int64_t t)
+      : r(&rows.r[t * P]),
+        w(&rows.w[t * P]),
+        k(&rows.k[t * P]),
+        v(&rows.v[t * P]),
+        u(rows.u.data()),
+        z(&rows.z[t * P]),
+        b(&rows.b[t * P]),
+        c(&rows.c[t * P]),
+        dy(&rows.dy[t * P]) {}
+  const float *r, *w, *k, *v, *u, *z, *b, *c, *dy;
+};
+
 // Gradients of the same rows; du is summed over all tokens.
 struct WkvChunkGradients {
   explicit WkvChunkGradients(int64_t P) : u(P), constant_w(P) {
@@ -33,6 +49,17 @@ struct WkvChunkGradients {
   }
   std::vector<float> r, w, k, v, z, b, u;
   std::vector<float> constant_w;  // of a decay that is the same for all tokens, [P]
+};
+struct WkvTokenGradients {
+  WkvTokenGradients(WkvChunkGradients& d, int64_t P, int64_t t)
+      : r(&d.r[t * P]),
+        w(&d.w[t * P]),
+        k(&d.k[t * P]),
+        v(&d.v[t * P]),
+        z(&d.z[t * P]),
+        b(&d.b[t * P]),
+        u(d.u.data()) {}
+  float *r, *w, *k, *v, *z, *b, *u;
 };
 
 template <typename T>
