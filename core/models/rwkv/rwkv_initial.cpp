@@ -155,7 +155,8 @@ Tensor version_7_value(const RwkvConfig& c, const RwkvParameter& parameter, cons
 Tensor matrix(const RwkvConfig& c, const RwkvParameter& parameter, const Place& place,
               uint64_t seed) {
   const std::string& rest = place.rest;
-  if (rest == "emb.weight") return uniform(parameter, seed, 1e-4);
+  // Version 4's code takes its learning rate for the limit: 6e-4 by default.
+  if (rest == "emb.weight") return uniform(parameter, seed, c.version == 4 ? 6e-4 : 1e-4);
   if (rest == "head.weight") return orthogonal(parameter, seed, 0.5);
   const bool starts_at_zero =
       rest == "att.output.weight" || rest == "ffn.value.weight" ||

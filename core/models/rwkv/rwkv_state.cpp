@@ -10,6 +10,48 @@ std::string rwkv_block_name(int64_t layer, const std::string& rest) {
   return "blocks." + std::to_string(layer) + "." + rest;
 }
 
+namespace {
+
+// Names of an RWKV state in the order of the flat vector.
+std::vector<std::string> flat_order(const State& state, const char* where) {
+  std::vector<std::string> names;
+  for (int64_t layer = 0; state.has(rwkv_block_name(layer, "ffn.shift")); ++layer) {
+    for (const char* part : {"ffn.shift", "att.shift", "att.state"}) {
+      names.push_back(rwkv_block_name(layer, part));
+    }
+  }
+  if (names.empty() || names.size() != state.tensors().size()) {
+    fail(where, std::to_string(state.tensors().size()) + " tensors", "the state of an RWKV model");
+  }
+  return names;
+}
+
+}  // namespace
+
+Tensor rwkv_flat_state(const State& state) {
+  std::vector<Tensor> parts;
+  for (const std::string& name : flat_order(state, "rwkv_flat_state")) {
+    parts.push_back(state.get(name).detach().to(at::kFloat).flatten(1));
+  }
+  return at::cat(parts, 1);
+}
+
+void set_rwkv_flat_state(State& state, const Tensor& flat) {
+  const auto names = flat_order(state, "set_rwkv_flat_state");
+  std::vector<int64_t> sizes;
+  int64_t total = 0;
+  for (const std::string& name : names) {
+    sizes.push_back(state.get(name).numel() / state.batch());
+    total += sizes.back();
+  }
+  check_shape(flat, "set_rwkv_flat_state", {state.batch(), total}, "Bn");
+  const auto parts = flat.split_with_sizes(sizes, 1);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Tensor& old = state.get(names[i]);
+    state.set(names[i], parts[i].reshape(old.sizes()).to(old.options()).clone());
+  }
+}
+
 Tensor rwkv_reset_state(const RwkvConfig& config, const ParameterStore& parameters, int64_t layer) {
   if (!config.tuned_state) return {};
   // Published tuned states are [head, value, key], whatever the version computes with.

@@ -25,4 +25,10 @@ Tensor rwkv_reset_state(const RwkvConfig& config, const ParameterStore& paramete
 // The state before the first token.  Differentiable in a tuned state.
 State rwkv_initial_state(const RwkvConfig& config, const ParameterStore& parameters, int64_t batch);
 
+// The state as the flat vector of rwkv.cpp's API, one row a lane: per layer ffn.shift, att.shift,
+// att.state row by row.  -> fp32 [B, n], n as in section 1.6.
+Tensor rwkv_flat_state(const State& state);
+// Its inverse: fp32 [B, n] into the tensors of `state`, which gives the shapes.
+void set_rwkv_flat_state(State& state, const Tensor& flat);
+
 }  // namespace rmkv

@@ -22,7 +22,7 @@ class TimeMix4 : public RwkvMix {
     value_ = p("value.weight");
     receptance_ = p("receptance.weight");
     output_ = p("output.weight");
-    output_bias_ = p.has("output.bias") ? p("output.bias") : Tensor();
+    output_bias_ = p.optional("output.bias");
     decay_ = p("time_decay");
     bonus_ = p("time_first");
     shift_name_ = p.state_name("shift");

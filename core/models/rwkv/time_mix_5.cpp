@@ -9,7 +9,6 @@
 #include "core/kernels/token_shift.h"
 #include "core/kernels/wkv.h"
 #include "core/models/rwkv/mix_parts.h"
-#include "core/models/rwkv/rwkv_state.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -18,68 +17,48 @@ namespace {
 class TimeMix5 : public RwkvMix {
  public:
   TimeMix5(const RwkvConfig& config, const ParameterStore& store, int64_t layer)
-      : config_(config), store_(store), layer_(layer) {
+      : mix_(config, store, layer), first_form_(config.minor == 0) {
     const BlockParameters p(store, layer, "att.");
     shares_ = {p("time_mix_r"), p("time_mix_k"), p("time_mix_v")};
-    receptance_ = p("receptance.weight");
-    key_ = p("key.weight");
-    value_ = p("value.weight");
-    output_ = p("output.weight");
-    output_bias_ = p.has("output.bias") ? p("output.bias") : Tensor();
-    if (config.minor > 0) {
+    if (!first_form_) {
       shares_.push_back(p("time_mix_g"));
       gate_ = p("gate.weight");
     }
-    norm_weight_ = p("ln_x.weight");
-    norm_bias_ = p("ln_x.bias");
     decay_ = p("time_decay");
-    bonus_ = p(config.minor == 0 ? "time_first" : "time_faaaa");
-    shift_name_ = p.state_name("shift");
-    state_name_ = p.state_name("state");
+    bonus_ = p(first_form_ ? "time_first" : "time_faaaa");
+    head_shape_ = {config.heads(), config.head_size};
   }
 
   Tensor forward(const Tensor& x, RwkvPass& pass) const override {
-    const int64_t B = x.size(0), T = x.size(1), H = config_.heads(), N = config_.head_size;
-    const Tensor difference = shifted(x, pass, shift_name_);
+    const Tensor difference = mix_.difference(x, pass);
     const auto mixed = kernels::mix_rows(x, difference, 1 - stacked(shares_)).unbind(0);
-    const auto heads = [&](const Tensor& rows, const Tensor& weight) {
-      return kernels::linear(rows, weight).view({B, T, H, N});
+    const auto rows = [&](size_t i, const Tensor& weight) {
+      return mix_.heads(kernels::linear(mixed[i], weight));
     };
-    const Tensor raw_bonus = config_.minor == 0 ? bonus_.exp() : bonus_;
-    auto [y, state] = kernels::wkv(heads(mixed[0], receptance_), heads(mixed[1], key_),
-                                   heads(mixed[2], value_), per_channel((-decay_.exp()).exp()),
-                                   per_channel(raw_bonus), pass.state.get(state_name_),
-                                   rwkv_reset_state(config_, store_, layer_), pass.marks);
-    pass.state.set(state_name_, state);
-    kernels::HeadOutput out;
-    out.y = y;
-    out.weight = norm_weight_;
-    out.bias = norm_bias_;
-    out.epsilon = config_.group_norm_epsilon;
+    const auto read = kernels::wkv(rows(0, mix_.receptance), rows(1, mix_.key), rows(2, mix_.value),
+                                   per_channel((-decay_.exp()).exp()),
+                                   per_channel(first_form_ ? bonus_.exp() : bonus_),
+                                   mix_.state(pass), mix_.reset(), pass.marks);
+    Tensor gate;
     if (gate_.defined()) {
-      out.gate = kernels::apply_function(kernels::linear(mixed[3], gate_),
-                                         kernels::RowFunction::kSilu, x.scalar_type());
+      gate = kernels::apply_function(kernels::linear(mixed[3], gate_), kernels::RowFunction::kSilu,
+                                     x.scalar_type());
     }
-    return kernels::linear(kernels::head_output(out), output_, output_bias_);
+    return mix_.output(mix_.read(read, gate, pass));
   }
 
  private:
   // [H] or [H, N] -> [H, N].
   Tensor per_channel(const Tensor& values) const {
-    return values.dim() == 2 ? values
-                             : values.unsqueeze(1).expand({config_.heads(), config_.head_size});
+    return values.dim() == 2 ? values : values.unsqueeze(1).expand(head_shape_);
   }
 
-  RwkvConfig config_;
-  const ParameterStore& store_;
-  int64_t layer_;
-  std::vector<Tensor> shares_;                // r, k, v and g: [D]
-  Tensor receptance_, key_, value_, output_;  // [D, D]
-  Tensor gate_;                               // [D, D], undefined in 5.0
-  Tensor output_bias_;                        // [D] or undefined
-  Tensor norm_weight_, norm_bias_;            // [D]
-  Tensor decay_, bonus_;                      // [H] or [H, N]
-  std::string shift_name_, state_name_;
+  HeadMix mix_;
+  bool first_form_;             // 5.0
+  std::vector<Tensor> shares_;  // r, k, v and g: [D]
+  Tensor gate_;                 // [D, D], undefined in 5.0
+  Tensor decay_, bonus_;        // [H] or [H, N]
+  std::vector<int64_t> head_shape_;
 };
 
 }  // namespace
