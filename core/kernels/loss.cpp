@@ -23,15 +23,17 @@ int64_t chunk_rows(const Tensor& hidden, int64_t vocabulary, int64_t wanted) {
   return std::clamp<int64_t>(kChunkBytes / row_bytes / 64 * 64, 64, 8192);
 }
 
-// Losses fp32 (fp64) [n] of logits [n, V], which become scale * gradient where asked.
-Tensor losses_in_place(Tensor& logits, const Tensor& labels, double scale, double z_loss,
-                       bool gradient) {
+// Losses fp32 (fp64) [n] of logits [n, V], without weights; the logits become scale * weight *
+// gradient where asked.  `weights` fp32 [n] or undefined.
+Tensor losses_in_place(Tensor& logits, const Tensor& labels, const Tensor& weights, double scale,
+                       double z_loss, bool gradient) {
   const int64_t rows = logits.size(0), vocabulary = logits.size(1);
   if (has_fused_form(logits)) {
     Tensor losses = at::empty({rows}, logits.options().dtype(at::kFloat));
     with_row_type(logits.scalar_type(), [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
-      cpu::cross_entropy(logits.mutable_data_ptr<T>(), labels.const_data_ptr<int64_t>(), rows,
+      cpu::cross_entropy(logits.mutable_data_ptr<T>(), labels.const_data_ptr<int64_t>(),
+                         weights.defined() ? weights.const_data_ptr<float>() : nullptr, rows,
                          vocabulary, static_cast<float>(scale), static_cast<float>(z_loss),
                          gradient, losses.mutable_data_ptr<float>());
     });
@@ -45,28 +47,38 @@ Tensor losses_in_place(Tensor& logits, const Tensor& labels, double scale, doubl
   if (gradient) {
     Tensor slope = (wide - log_z).exp_() * (1.0 + 2.0 * z_loss * log_z);
     slope.scatter_add_(-1, index, at::full_like(log_z, -1.0));
+    if (weights.defined()) slope.mul_(weights.unsqueeze(-1));
     logits.copy_(slope.mul_(scale).masked_fill_(counted.logical_not(), 0));
   }
   return losses.squeeze(-1);
 }
 
+// Hides a tensor that may be undefined, and has no gradient, from autograd.
+struct RowWeights {
+  Tensor value;  // fp32 [N] or undefined
+};
+
 class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
  public:
-  static Tensor forward(AutogradContext* ctx, const Tensor& hidden, const Tensor& weight,
-                        const Tensor& labels, double scale, double z_loss, int64_t rows,
-                        bool with_gradients) {
+  // -> loss, loss without row weights.
+  static variable_list forward(AutogradContext* ctx, const Tensor& hidden, const Tensor& weight,
+                               const Tensor& labels, const RowWeights& weights, double scale,
+                               double z_loss, int64_t rows, bool with_gradients) {
+    const Tensor& row_weights = weights.value;
     const Tensor w = converted_weight(weight, hidden.scalar_type());
     const auto wide = reference::arithmetic_dtype(hidden.scalar_type());
-    Tensor total = at::zeros({}, hidden.options().dtype(wide));
+    Tensor total = at::zeros({}, hidden.options().dtype(wide)), plain = total.clone();
     Tensor grad_hidden = with_gradients ? at::empty_like(hidden) : Tensor();
     Tensor grad_weight;
     for (int64_t first = 0; first < hidden.size(0); first += rows) {
       const int64_t count = std::min(rows, hidden.size(0) - first);
       const Tensor chunk = hidden.narrow(0, first, count);
       Tensor logits = product(chunk, w.t());
-      total +=
-          losses_in_place(logits, labels.narrow(0, first, count), scale, z_loss, with_gradients)
-              .sum();
+      const Tensor factors = row_weights.defined() ? row_weights.narrow(0, first, count) : Tensor();
+      const Tensor losses = losses_in_place(logits, labels.narrow(0, first, count), factors, scale,
+                                            z_loss, with_gradients);
+      plain += losses.sum();
+      if (factors.defined()) total += losses.mul(factors).sum();
       if (!with_gradients) {
         continue;
       }
@@ -80,7 +92,10 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
     if (with_gradients) {
       ctx->save_for_backward({grad_hidden, grad_weight});
     }
-    return total * scale;
+    plain = plain * scale;
+    total = row_weights.defined() ? total * scale : plain.clone();
+    ctx->mark_non_differentiable({plain});
+    return {total, plain};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -95,7 +110,7 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
     if (ctx->needs_input_grad(1) && grad_weight.defined()) {
       of_weight = unscaled ? grad_weight : grad_weight * grads[0].to(grad_weight.scalar_type());
     }
-    return {of_hidden, of_weight, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {of_hidden, of_weight, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -123,12 +138,25 @@ void check_loss(const char* where, const Tensor& hidden, const Tensor& weight,
 
 Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                  const HeadLossOptions& options) {
+  return weighted_head_loss(hidden, head_weight, labels, Tensor(), options).loss;
+}
+
+WeightedHeadLoss weighted_head_loss(const Tensor& hidden, const Tensor& head_weight,
+                                    const Tensor& labels, const Tensor& weights,
+                                    const HeadLossOptions& options) {
   check_loss("head_loss", hidden, head_weight, labels);
+  if (weights.defined() && (weights.scalar_type() != at::kFloat || weights.dim() != 1 ||
+                            weights.size(0) != hidden.size(0))) {
+    fail("head_loss", "weights " + tensor_text(weights),
+         "float32 [N=" + std::to_string(hidden.size(0)) + "]");
+  }
   const bool with_gradients =
       at::GradMode::is_enabled() && (hidden.requires_grad() || head_weight.requires_grad());
-  return HeadLossFunction::apply(
-      hidden.contiguous(), head_weight, labels.contiguous(), options.scale, options.z_loss,
+  const variable_list losses = HeadLossFunction::apply(
+      hidden.contiguous(), head_weight, labels.contiguous(),
+      RowWeights{weights.defined() ? weights.contiguous() : weights}, options.scale, options.z_loss,
       chunk_rows(hidden, head_weight.size(0), options.chunk_rows), with_gradients);
+  return {losses[0], losses[1]};
 }
 
 Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels) {
@@ -142,8 +170,8 @@ Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor
     const int64_t count = std::min(rows, hidden.size(0) - first);
     Tensor logits = product(hidden.narrow(0, first, count), w.t());
     losses.narrow(0, first, count)
-        .copy_(
-            losses_in_place(logits, labels.narrow(0, first, count).contiguous(), 1.0, 0.0, false));
+        .copy_(losses_in_place(logits, labels.narrow(0, first, count).contiguous(), {}, 1.0, 0.0,
+                               false));
   }
   return losses;
 }

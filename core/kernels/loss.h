@@ -27,6 +27,17 @@ struct HeadLossOptions {
 Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                  const HeadLossOptions& options = {});
 
+struct WeightedHeadLoss {
+  Tensor loss;   // fp32 (fp64) scalar: scale * sum of weight * row loss; differentiable
+  Tensor plain;  // the same with every weight 1, for reports; no gradient
+};
+
+// As head_loss with a factor on each row's loss and gradient: weights fp32 [N], none negative.
+// Labels decide which rows count: a row of weight 0 still counts in `plain`.
+WeightedHeadLoss weighted_head_loss(const Tensor& hidden, const Tensor& head_weight,
+                                    const Tensor& labels, const Tensor& weights,
+                                    const HeadLossOptions& options = {});
+
 // The losses per row, fp32 (fp64) [N], 0 where ignored; no gradient.
 Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels);
 

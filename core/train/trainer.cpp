@@ -23,10 +23,8 @@ void check_batch(const Batch& batch, const ModelFacts& facts) {
   check_shape(batch.labels, "batch.labels", {batch.lanes, width}, "BT");
   if (batch.valid.defined()) check_shape(batch.valid, "batch.valid", {batch.lanes, width}, "BT");
   check_shape(batch.resets, "batch.resets", {batch.lanes, batch.segments}, "BS");
-  if (batch.weights.defined()) {
-    fail("batch.weights", "loss weights other than 0 and 1", "a source whose spans weigh 0 or 1",
-         "the loss counts every trained token once");
-  }
+  if (batch.weights.defined())
+    check_shape(batch.weights, "batch.weights", {batch.lanes, width}, "BT");
   if (batch.lanes < 1 || batch.segments < 1) {
     fail("batch",
          std::to_string(batch.lanes) + " lanes of " + std::to_string(batch.segments) + " segments",
@@ -122,6 +120,7 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
   Tensor tokens = batch.tokens.to(device, /*non_blocking=*/true);
   Tensor labels = batch.labels.to(device, true);
   Tensor valid = batch.valid.defined() ? batch.valid.to(device, true) : Tensor();
+  Tensor weights = batch.weights.defined() ? batch.weights.to(device, true) : Tensor();
   Tensor resets = batch.resets;
   ForwardOptions forward;
   forward.compute_dtype = options.compute_dtype;
@@ -147,9 +146,10 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
     forward.resets = resets.narrow(1, first, count).to(device, true);
     Tensor hidden = model_.forward(window(tokens), lanes, forward);
     if (batch.label_count > 0) {
-      Tensor part = kernels::head_loss(hidden.reshape({-1, hidden.size(-1)}), model_.head_weight(),
-                                       window(labels).reshape({-1}), head);
-      loss.add_(part.detach().to(at::kFloat));
+      auto [part, plain] = kernels::weighted_head_loss(
+          hidden.reshape({-1, hidden.size(-1)}), model_.head_weight(), window(labels).reshape({-1}),
+          weights.defined() ? window(weights).reshape({-1}) : Tensor(), head);
+      loss.add_(plain.detach().to(at::kFloat));
       if (Tensor extra = model_.take_auxiliary_loss(); extra.defined()) {
         // A mean over the window's tokens, so windows count by their share of the batch.
         extra = extra * (static_cast<double>(count) / static_cast<double>(batch.segments));

@@ -7,6 +7,11 @@
 // windows add up to the gradient of one big window (where the detaching does not cut).  Then
 // clipping and the update follow.  Nothing waits for the device: reports hold tensors.
 //
+// Loss weights of a batch are factors on each label's loss and gradient: twice the weight is twice
+// the gradient of that label, whatever the others weigh, since the divisor stays the number of
+// trained labels.  The reported loss counts every trained label once, so losses and bits per byte
+// (loss * labels / (bytes * ln 2)) mean the same with any weights, and the same as in evaluate.h.
+//
 // Lane state lives from step to step: a document longer than a batch goes on where it stopped.
 // Source: memory-model.md, section 3; memory-architectures.md, section 4.7.
 #pragma once
@@ -23,7 +28,9 @@ namespace rmkv {
 
 // Read a number with .item() when it is shown: that, not the step, waits for the device.
 struct StepReport {
-  Tensor loss;  // fp32 [], mean nats per trained label, before the update; on the model's device
+  // fp32 [], mean nats per trained label (loss weights left out), before the update; on the model's
+  // device
+  Tensor loss;
   Tensor auxiliary;      // fp32 [], the model's auxiliary loss, trained beside `loss`; 0 without
   Tensor gradient_norm;  // fp32 [], before clipping
   Tensor skipped;        // fp32 [], 1 when the update was left out (NaN, infinity or a loss spike)

@@ -75,6 +75,41 @@ TEST_CASE("the head loss scales its gradients by what follows it", "[kernels]") 
   CHECK(at::allclose(hidden.grad(), 3.0 * once, 1e-12, 1e-12));
 }
 
+TEST_CASE("row weights are factors on loss and gradient, in every dtype", "[kernels]") {
+  const Tensor hidden = random_tensor({70, 24}, 1), head = random_tensor({33, 24}, 2, 0.3);
+  const Tensor labels = some_labels(70, 33);
+  Tensor weights = random_tensor({70}, 3).abs().to(at::kFloat);
+  weights[0] = 0.0f;
+  const kernels::HeadLossOptions options{1.0 / 69, 1e-2, 32};
+  const Operation weighted = [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {kernels::weighted_head_loss(in[0], in[1], labels, weights, options).loss};
+  };
+  const Operation plain = [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    const Tensor rows = kernels::reference::head_losses(in[0], in[1], labels, options.z_loss);
+    return {(rows * weights.to(rows.scalar_type())).sum() * options.scale};
+  };
+  const Evaluation got = evaluate(weighted, {hidden, head}),
+                   expected = evaluate(plain, {hidden, head});
+  CHECK(relative_difference(got.results[0], expected.results[0]) < 1e-12);
+  for (size_t i = 0; i < 2; ++i)
+    CHECK(relative_difference(got.gradients[i], expected.gradients[i]) < 1e-10);
+  check_against_double(weighted, {hidden, head}, {at::kFloat, at::kFloat}, 1e-5);
+  check_against_double(weighted, {hidden, head}, {at::kBFloat16, at::kFloat}, 3e-2);
+  const Tensor few = random_tensor({5, 4}, 4), small = random_tensor({7, 4}, 5);
+  const Tensor five = at::tensor({0.0f, 1.0f, 2.5f, 0.25f, 1.0f});
+  check_finite_differences(
+      [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+        return {kernels::weighted_head_loss(in[0], in[1], some_labels(5, 7), five, {0.25, 0.1, 2})
+                    .loss};
+      },
+      {few, small});
+  // What is reported beside it has no weights.
+  CHECK(kernels::weighted_head_loss(hidden, head, labels, weights, options).plain.item<double>() ==
+        Approx(kernels::head_loss(hidden, head, labels, options).item<double>()).epsilon(1e-12));
+  CHECK_THROWS_WITH(kernels::weighted_head_loss(hidden, head, labels, weights.narrow(0, 0, 3)),
+                    Catch::Matchers::Contains("weights"));
+}
+
 TEST_CASE("the head loss refuses labels outside the vocabulary", "[kernels]") {
   CHECK_THROWS_WITH(
       kernels::head_loss(at::zeros({1, 2}), at::zeros({3, 2}), at::tensor({3}, at::kLong)),

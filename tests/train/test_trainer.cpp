@@ -44,8 +44,8 @@ StepOptions still(int64_t bptt) {
   return options;
 }
 
-// The definition: mean cross-entropy over the batch's labels, the memory detached every `bptt`
-// segments.
+// The definition: mean weighted cross-entropy over the batch's labels, the memory detached every
+// `bptt` segments.
 Tensor naive_gradients(Bench& bench, const Batch& batch, State state, int64_t bptt) {
   bench.model.parameters().zero_gradients();
   Tensor total = at::zeros({}, at::kDouble);
@@ -60,8 +60,11 @@ Tensor naive_gradients(Bench& bench, const Batch& batch, State state, int64_t bp
     Tensor logits =
         at::matmul(hidden, bench.model.head_weight().t()).reshape({-1, ToyModel::kVocabulary});
     Tensor labels = batch.labels.narrow(1, begin, batch.segment_tokens).reshape({-1});
-    total = total +
-            at::nll_loss(at::log_softmax(logits, -1), labels, {}, at::Reduction::Sum, kIgnoreLabel);
+    Tensor rows =
+        at::nll_loss(at::log_softmax(logits, -1), labels, {}, at::Reduction::None, kIgnoreLabel);
+    if (batch.weights.defined())
+      rows = rows * batch.weights.narrow(1, begin, batch.segment_tokens).reshape({-1});
+    total = total + rows.sum();
   }
   (total / static_cast<double>(batch.label_count)).backward();
   return bench.gradients();
@@ -85,6 +88,63 @@ TEST_CASE("gradients are those of the mean loss, truncated where the window ends
     CHECK(largest(actual, expected) < 1e-14);
     CHECK(report.gradient_norm.item<float>() == Approx(expected.norm().item<double>()));
   }
+}
+
+TEST_CASE("loss weights are factors on gradients; the reported loss is without them") {
+  Bench bench;
+  Batch batch = toy_batch(3, 3, 4, {{0, 0}, {1, 0}, {2, 0}, {1, 2}});
+  Tensor plain_loss = bench.trainer.step(batch, still(2)).loss;
+  RandomStream random(8, "weights");
+  batch.weights = at::ones(batch.tokens.sizes(), at::kFloat);
+  for (int64_t i = 0; i < batch.weights.numel(); i += 3)
+    batch.weights.data_ptr<float>()[i] = 0.25f * static_cast<float>(random.below(9));
+  for (int64_t bptt : {1, 4}) {
+    bench.trainer.set_lanes(bench.model.initial_state(3));
+    StepReport report = bench.trainer.step(batch, still(bptt));
+    Tensor actual = bench.gradients();
+    CHECK(largest(actual, naive_gradients(bench, batch, bench.model.initial_state(3), bptt)) <
+          1e-14);
+    CHECK(report.loss.item<float>() == Approx(plain_loss.item<float>()).epsilon(1e-6));
+  }
+  // By finite differences of the weighted loss, so that the naive gradient is no tautology.
+  auto loss = [&] {
+    at::NoGradGuard no_grad;
+    State state = bench.model.initial_state(3);
+    double sum = 0;
+    for (int64_t s = 0; s < batch.segments; ++s) {
+      int64_t begin = s * batch.segment_tokens;
+      ForwardOptions options;
+      options.resets = batch.resets.narrow(1, s, 1);
+      Tensor hidden =
+          bench.model.forward(batch.tokens.narrow(1, begin, batch.segment_tokens), state, options);
+      Tensor chances = at::log_softmax(at::matmul(hidden, bench.model.head_weight().t()), -1);
+      for (int64_t b = 0; b < batch.lanes; ++b) {
+        for (int64_t t = 0; t < batch.segment_tokens; ++t) {
+          int64_t label = batch.labels[b][begin + t].item<int64_t>();
+          if (label < 0) continue;
+          sum -= chances[b][t][label].item<double>() * batch.weights[b][begin + t].item<double>();
+        }
+      }
+    }
+    return sum / static_cast<double>(batch.label_count);
+  };
+  bench.trainer.set_lanes(bench.model.initial_state(3));
+  bench.trainer.step(batch, still(4));
+  for (const Parameter& parameter : bench.model.parameters().all()) {
+    Tensor flat = parameter.value.detach().view({-1});
+    for (int64_t place : {int64_t{0}, flat.numel() - 1}) {
+      double slope = parameter.value.grad().reshape({-1})[place].item<double>(), step = 1e-5;
+      double* cell = flat.data_ptr<double>() + place;
+      *cell += step;
+      double above = loss();
+      *cell -= 2 * step;
+      double below = loss();
+      *cell += step;
+      CHECK(slope == Approx((above - below) / (2 * step)).margin(1e-8).epsilon(1e-5));
+    }
+  }
+  batch.weights = at::ones({1, 2});
+  CHECK_THROWS_WITH(bench.trainer.step(batch, still(1)), Contains("weights"));
 }
 
 TEST_CASE("windows add up to the gradient of one window where nothing is cut") {

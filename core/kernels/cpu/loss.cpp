@@ -11,8 +11,8 @@
 namespace rmkv::kernels::cpu {
 
 template <typename T>
-void cross_entropy(T* logits, const int64_t* labels, int64_t rows, int64_t vocabulary, float scale,
-                   float z_loss, bool gradient, float* losses) {
+void cross_entropy(T* logits, const int64_t* labels, const float* weights, int64_t rows,
+                   int64_t vocabulary, float scale, float z_loss, bool gradient, float* losses) {
   parallel_for(rows, 4, [&](int64_t first, int64_t last) {
     std::vector<float> exponentials(static_cast<size_t>(vocabulary + kLanes));
     for (int64_t n = first; n < last; ++n) {
@@ -53,22 +53,24 @@ void cross_entropy(T* logits, const int64_t* labels, int64_t rows, int64_t vocab
       if (!gradient) {
         continue;
       }
-      const float factor = scale * (1.0f + 2.0f * z_loss * log_z) / sum;
+      const float row_scale = weights == nullptr ? scale : scale * weights[n];
+      const float factor = row_scale * (1.0f + 2.0f * z_loss * log_z) / sum;
       for (int64_t c = 0; c < whole; c += kLanes) {
         store(row + c, load(exponentials.data() + c) * factor);
       }
       if (rest > 0) {
         store_some(row + whole, load(exponentials.data() + whole) * factor, rest);
       }
-      const float label_gradient = exponentials[static_cast<size_t>(labels[n])] * factor - scale;
+      const float label_gradient =
+          exponentials[static_cast<size_t>(labels[n])] * factor - row_scale;
       row[labels[n]] = static_cast<T>(label_gradient);
     }
   });
 }
 
-template void cross_entropy<float>(float*, const int64_t*, int64_t, int64_t, float, float, bool,
-                                   float*);
-template void cross_entropy<bf16>(bf16*, const int64_t*, int64_t, int64_t, float, float, bool,
-                                  float*);
+template void cross_entropy<float>(float*, const int64_t*, const float*, int64_t, int64_t, float,
+                                   float, bool, float*);
+template void cross_entropy<bf16>(bf16*, const int64_t*, const float*, int64_t, int64_t, float,
+                                  float, bool, float*);
 
 }  // namespace rmkv::kernels::cpu
