@@ -77,6 +77,15 @@ class LanguageModel {
   // without segments.
   virtual void flush(State&, const ForwardOptions&) {}
 
+  // One token of one lane without tensors and without allocation: how sessions decode.  Advances
+  // `state` in place (tensors that a copy of it shares are cloned first) and writes the row that
+  // `forward` would return, fp32 [C].  False, with nothing changed, where the model has no such form
+  // for these options, this state or this moment: then `forward` is the way.  Throws only before it
+  // changes anything.
+  virtual bool step(int64_t, State&, const ForwardOptions&, float* /*hidden*/) { return false; }
+  // Likewise logits fp32 [V] of hidden fp32 [C].
+  virtual bool step_logits(const float* /*hidden*/, float* /*logits*/) { return false; }
+
   // The head's weight, [V, C] in the parameters' dtype (the embedding where they are tied).
   virtual Tensor head_weight() = 0;
   // hidden [.., C] -> logits fp32 (fp64 when the parameters are fp64) [.., V].

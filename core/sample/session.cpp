@@ -64,7 +64,7 @@ Session::Session(LanguageModelPtr model, TokenizerPtr tokenizer, SamplerOptions 
   at::NoGradGuard no_grad;
   moment_.state = model_->initial_state(1);
   moment_.state.detach();
-  moment_.segment_start = moment_.state;
+  if (has_segments()) moment_.segment_start = moment_.state;
 }
 
 // --- reading ---
@@ -132,12 +132,49 @@ void Session::advance(Moment& moment, bool all) const {
 
 void Session::run_block(Moment& moment, int64_t count) const {
   at::NoGradGuard no_grad;
-  const int64_t segment = model_->facts().segment_tokens;
+  if (count > 1 || !run_token(moment)) forward_block(moment, count);
+  moment.logits_known = false;
   const auto end = moment.waiting.begin() + count;
-  Tensor tokens = at::empty({1, count}, at::kLong);
-  std::copy(moment.waiting.begin(), end, tokens.mutable_data_ptr<int64_t>());
+  if (has_segments()) {
+    moment.open.insert(moment.open.end(), moment.waiting.begin(), end);
+    if (static_cast<int64_t>(moment.open.size()) % model_->facts().segment_tokens == 0) {
+      moment.open.clear();
+      moment.segment_start = moment.state;
+    }
+  }
+  moment.waiting.erase(moment.waiting.begin(), end);
+}
+
+// One token without tensors; false where the model wants a block.
+bool Session::run_token(Moment& moment) const {
+  const int64_t channels = model_->facts().channels;
+  Tensor& hidden = moment.last_hidden;
+  // The row of the token before is replaced unless a mark or a fork holds it.
+  const bool own = hidden.defined() && hidden.scalar_type() == at::kFloat && hidden.is_cpu() &&
+                   hidden.is_contiguous() && hidden.use_count() == 1 &&
+                   hidden.storage().use_count() == 1;
+  Tensor row = own ? std::move(hidden) : at::empty({1, channels}, at::kFloat);
   ForwardOptions options;
   options.compute_dtype = compute_dtype_;
+  bool stepped = false;
+  try {
+    stepped =
+        model_->step(moment.waiting.front(), moment.state, options, row.mutable_data_ptr<float>());
+  } catch (...) {
+    if (own) hidden = std::move(row);
+    throw;
+  }
+  if (stepped || own) hidden = std::move(row);
+  return stepped;
+}
+
+void Session::forward_block(Moment& moment, int64_t count) const {
+  Tensor tokens = at::empty({1, count}, at::kLong);
+  std::copy_n(moment.waiting.begin(), count, tokens.mutable_data_ptr<int64_t>());
+  ForwardOptions options;
+  options.compute_dtype = compute_dtype_;
+  // Without segments nothing else could bring a half-advanced state back.
+  const State before = has_segments() ? State() : moment.state;
   // Moved, not copied: the model writes its caches in place only when nobody else holds them.
   State state = std::move(moment.state);
   try {
@@ -145,19 +182,12 @@ void Session::run_block(Moment& moment, int64_t count) const {
     moment.last_hidden = hidden.select(1, count - 1).clone();  // [1, C], not the whole block
   } catch (...) {
     // A half-advanced state is of no use: the open segment is computed again when it is needed.
-    moment.state = moment.segment_start;
+    moment.state = has_segments() ? moment.segment_start : before;
     moment.waiting.insert(moment.waiting.begin(), moment.open.begin(), moment.open.end());
     moment.open.clear();
     throw;
   }
-  moment.logits = Tensor();
   moment.state = std::move(state);
-  moment.open.insert(moment.open.end(), moment.waiting.begin(), end);
-  moment.waiting.erase(moment.waiting.begin(), end);
-  if (segment == 0 || static_cast<int64_t>(moment.open.size()) % segment == 0) {
-    moment.open.clear();
-    moment.segment_start = moment.state;
-  }
 }
 
 const Session::Moment& Session::looked() const {
@@ -189,19 +219,35 @@ void Session::settle() {
   }
 }
 
-Tensor Session::logits_of(const Moment& moment) const {
-  if (moment.logits.defined()) return moment.logits;
+void Session::find_logits(Moment& moment) const {
+  if (moment.logits_known) return;
   if (!moment.last_hidden.defined()) {
     fail_because("session", "nothing was fed yet, so there is nothing to go on from",
                  "feed a prompt, or the token that begins a document");
   }
   at::NoGradGuard no_grad;
-  Tensor logits = model_->logits(moment.last_hidden).to(at::kCPU, at::kFloat);
-  return logits.reshape({-1}).contiguous();
+  const Tensor& hidden = moment.last_hidden;
+  Tensor& logits = moment.logits;
+  bool found = false;
+  if (hidden.scalar_type() == at::kFloat && hidden.is_cpu() && hidden.is_contiguous()) {
+    if (!logits.defined() || logits.use_count() > 1 || logits.storage().use_count() > 1) {
+      logits = at::empty({model_->facts().vocabulary}, at::kFloat);
+    }
+    found = model_->step_logits(hidden.const_data_ptr<float>(), logits.mutable_data_ptr<float>());
+  }
+  if (!found) {
+    logits = model_->logits(hidden).to(at::kCPU, at::kFloat).reshape({-1}).contiguous();
+  }
+  moment.logits_known = true;
 }
 
 Tensor Session::logits() const {
-  return logits_of(looked()).clone();
+  const Moment& moment = looked();
+  if (moment.logits_known) return moment.logits.clone();
+  Moment seen;
+  seen.last_hidden = moment.last_hidden;
+  find_logits(seen);
+  return seen.logits;
 }
 
 // --- writing ---
@@ -229,7 +275,7 @@ std::optional<int32_t> Session::next_token() {
     return std::nullopt;
   }
   settle();
-  moment_.logits = logits_of(moment_);
+  find_logits(moment_);
   std::span<const float> logits(moment_.logits.const_data_ptr<float>(),
                                 static_cast<size_t>(moment_.logits.numel()));
   std::span<const int64_t> not_yet;
@@ -275,7 +321,7 @@ void Session::flush() {
   options.compute_dtype = compute_dtype_;
   model_->flush(moment_.state, options);
   moment_.open.clear();
-  moment_.segment_start = moment_.state;
+  if (has_segments()) moment_.segment_start = moment_.state;
 }
 
 State Session::state() const {

@@ -9,6 +9,10 @@
 // ends (ids, generation, a look at the state). Memory and time per token do not depend on how long
 // the text already is.
 //
+// The state is advanced in place: tensors are copied only where a fork, a mark or a saved state
+// still holds them, once, at the next token.  A token of a model with LanguageModel::step costs no
+// allocation.
+//
 // Not here: chat templates, transcripts (recipes), files (session_file.h).
 #pragma once
 
@@ -119,13 +123,14 @@ class Session {
   // Everything that changes as the text grows: copied by mark(), saved to files.
   struct Moment {
     State state;                // after total - waiting tokens
-    State segment_start;        // the state where the open segment began
+    State segment_start;        // the state where the open segment began; empty without segments
     std::vector<int32_t> open;  // tokens since segment_start that `state` has seen (fewer than T)
     std::vector<int32_t> waiting;  // ids not yet computed
     std::string text;              // fed text not yet tokenised
     bool text_special = false;     // whether special tokens are read in `text`
     Tensor last_hidden;            // [1, C] after `state`, undefined before the first token
-    Tensor logits;                 // fp32 [V] CPU of last_hidden, undefined until asked for
+    Tensor logits;                 // fp32 [V] CPU; undefined until first asked for
+    bool logits_known = false;     // whether `logits` are those of last_hidden
     int64_t total = 0;
   };
 
@@ -134,7 +139,11 @@ class Session {
   // Computes waiting tokens: whole blocks only, or all of them.
   void advance(Moment& moment, bool all) const;
   void run_block(Moment& moment, int64_t count) const;
-  Tensor logits_of(const Moment& moment) const;
+  bool run_token(Moment& moment) const;
+  void forward_block(Moment& moment, int64_t count) const;
+  // Fills the moment's logits.
+  void find_logits(Moment& moment) const;
+  bool has_segments() const { return model_->facts().segment_tokens > 0; }
   // Computes everything that waits, in this session or on a copy kept until the session goes on.
   void settle();
   const Moment& looked() const;

@@ -128,11 +128,16 @@ void SessionFile::save(const Session& session, const std::string& path, SessionS
               {"waiting", ids_to_list(moment.waiting)},
               {"text", to_hexadecimal(moment.text)},
               {"text_special", moment.text_special}};
-  put_state(moment.segment_start, "start.", tensors, start_counters);
+  // Without segments the state is its own start.
+  if (copy.has_segments()) {
+    put_state(moment.segment_start, "start.", tensors, start_counters);
+  } else if (kind == SessionSave::kSmall) {
+    put_state(moment.state, "start.", tensors, start_counters);
+  }
   if (moment.last_hidden.defined()) tensors["last_hidden"] = moment.last_hidden;
   if (kind == SessionSave::kFull) {
     put_state(moment.state, "state.", tensors, counters);
-    if (moment.logits.defined()) tensors["logits"] = moment.logits;
+    if (moment.logits_known) tensors["logits"] = moment.logits;
   }
   facts["counters"] = counters;
   facts["start_counters"] = start_counters;
@@ -192,8 +197,11 @@ Session SessionFile::load(const std::string& path, LanguageModelPtr model, Token
          "fewer than a segment of " + std::to_string(model_facts.segment_tokens));
   }
 
-  moment.segment_start = get_state(file.tensors, "start.", start_counters, device);
-  check_state(moment.segment_start, fresh, path + ": start");
+  const bool segments = session.has_segments();
+  if (segments || kind == "small") {
+    moment.segment_start = get_state(file.tensors, "start.", start_counters, device);
+    check_state(moment.segment_start, fresh, path + ": start");
+  }
   auto take = [&](const char* name, int64_t size) {
     auto found = file.tensors.find(name);
     if (found == file.tensors.end()) return Tensor();
@@ -208,6 +216,7 @@ Session SessionFile::load(const std::string& path, LanguageModelPtr model, Token
     moment.state = get_state(file.tensors, "state.", counters, device);
     check_state(moment.state, fresh, path + ": state");
     moment.logits = take("logits", model_facts.vocabulary);
+    moment.logits_known = moment.logits.defined();
   } else {
     // The open tokens are computed again from the segment's start.
     moment.state = moment.segment_start;
@@ -215,6 +224,7 @@ Session SessionFile::load(const std::string& path, LanguageModelPtr model, Token
     moment.waiting = std::move(moment.open);
     moment.open.clear();
   }
+  if (!segments) moment.segment_start = State();
   session.moment_ = std::move(moment);
   session.sampler_.restore({static_cast<uint64_t>(step), std::move(recent)});
   return session;

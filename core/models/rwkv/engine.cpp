@@ -1,6 +1,7 @@
 // The engine behind the interface of every model: states, tensors, options; see engine.h.
 #include "core/models/rwkv/engine.h"
 
+#include <array>
 #include <cmath>
 
 #include "core/base/cancel.h"
@@ -78,6 +79,18 @@ class RwkvEngine : public LanguageModel {
     return hidden;
   }
 
+  bool step(int64_t token, State& state, const ForwardOptions& options, float* hidden) override {
+    if (options.valid.defined() || options.resets.defined()) return false;
+    check_token(token);
+    find_state(state, 1);
+    core_.advance(&token, 1, 1, 1, pointers_, hidden, /*fast=*/false);
+    return true;
+  }
+  bool step_logits(const float* hidden, float* logits) override {
+    core_.logits(hidden, 1, logits);
+    return true;
+  }
+
   Tensor logits(const Tensor& hidden) override {
     const int64_t D = config_.channels;
     if (hidden.dim() < 1 || hidden.size(-1) != D) {
@@ -99,40 +112,57 @@ class RwkvEngine : public LanguageModel {
     std::string att_shift, ffn_shift, att;
   };
 
-  void check_tokens(const Tensor& ids) const {
-    const int64_t* id = ids.const_data_ptr<int64_t>();
-    for (int64_t i = 0; i < ids.numel(); ++i) {
-      if (id[i] < 0 || id[i] >= config_.vocabulary) {
-        fail(kWhere, "id " + std::to_string(id[i]),
-             "ids in [0, " + std::to_string(config_.vocabulary) + ")");
-      }
+  void check_token(int64_t id) const {
+    if (id < 0 || id >= config_.vocabulary) {
+      fail(kWhere, "id " + std::to_string(id),
+           "ids in [0, " + std::to_string(config_.vocabulary) + ")");
     }
   }
+  void check_tokens(const Tensor& ids) const {
+    const int64_t* id = ids.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < ids.numel(); ++i) check_token(id[i]);
+  }
 
-  // The tensor's memory for writing, brought into the engine's dtype and layout where it is not.
-  float* writable(State& state, const std::string& name, const std::vector<int64_t>& shape,
-                  bool transposed) {
-    Tensor& tensor = state.writable(name);
-    check_shape(tensor, name, shape, "");
-    const Tensor in_memory = transposed ? tensor.transpose(2, 3) : tensor;
-    if (in_memory.scalar_type() != at::kFloat || !in_memory.is_contiguous() ||
-        !in_memory.is_cpu() || in_memory.requires_grad()) {
+  // A tensor of the state and the order of its dimensions in memory.
+  struct Place {
+    const std::string& name;
+    std::array<int64_t, 4> shape;  // the first `dimensions` of it
+    int64_t dimensions;
+    bool transposed = false;  // the last two dimensions
+  };
+
+  // The tensor's memory for writing, brought into the engine's dtype and layout where it is not;
+  // allocates nothing otherwise.
+  float* writable(State& state, const Place& place) {
+    Tensor& tensor = state.writable(place.name);
+    const at::IntArrayRef shape(place.shape.data(), static_cast<size_t>(place.dimensions));
+    if (tensor.sizes() != shape) check_shape(tensor, place.name, shape.vec(), "");
+    if (tensor.scalar_type() != at::kFloat || !tensor.is_cpu() || tensor.requires_grad() ||
+        !lies_well(tensor, place.transposed)) {
+      const Tensor in_memory = place.transposed ? tensor.transpose(2, 3) : tensor;
       Tensor own = at::empty(in_memory.sizes(), at::kFloat);
       own.copy_(in_memory.detach());
-      tensor = transposed ? own.transpose(2, 3) : own;
+      tensor = place.transposed ? own.transpose(2, 3) : own;
     }
     return tensor.mutable_data_ptr<float>();
   }
+  static bool lies_well(const Tensor& tensor, bool transposed) {
+    if (!transposed) return tensor.is_contiguous();
+    const int64_t rows = tensor.size(2), columns = tensor.size(3);
+    return tensor.stride(2) == 1 && tensor.stride(3) == rows &&
+           tensor.stride(1) == rows * columns &&
+           tensor.stride(0) == tensor.size(1) * rows * columns;
+  }
 
   void find_state(State& state, int64_t B) {
-    const int64_t D = config_.channels, N = config_.head_size;
+    const int64_t D = config_.channels, N = config_.head_size, H = config_.heads();
     const bool four = config_.version == 4;
-    std::vector<int64_t> att{B, 3, D};
-    if (!four) att = {B, config_.heads(), N, N};
     for (size_t layer = 0; layer < names_.size(); ++layer) {
-      pointers_[layer] = {writable(state, names_[layer].att_shift, {B, D}, false),
-                          writable(state, names_[layer].ffn_shift, {B, D}, false),
-                          writable(state, names_[layer].att, att, config_.version == 7)};
+      const Names& name = names_[layer];
+      const Place att = four ? Place{name.att, {B, 3, D}, 3}
+                             : Place{name.att, {B, H, N, N}, 4, config_.version == 7};
+      pointers_[layer] = {writable(state, {name.att_shift, {B, D}, 2}),
+                          writable(state, {name.ffn_shift, {B, D}, 2}), writable(state, att)};
     }
   }
 
@@ -183,7 +213,8 @@ class RwkvEngine : public LanguageModel {
 }  // namespace
 
 std::unique_ptr<LanguageModel> make_rwkv_engine(const RwkvConfig& config, const WeightMap& weights,
-                                                std::optional<WeightType> type, int threads) {
+                                                std::optional<WeightType> type, int threads,
+                                                std::optional<WeightType> head) {
   if (config.version != 4 && config.head_size > 256) {
     fail(kWhere, "head size " + std::to_string(config.head_size), "at most 256");
   }
@@ -191,7 +222,8 @@ std::unique_ptr<LanguageModel> make_rwkv_engine(const RwkvConfig& config, const 
     fail(kWhere, std::to_string(threads) + " threads", "0 (as LibTorch) to 1024");
   }
   if (threads == 0) threads = static_cast<int>(thread_count());
-  return std::make_unique<RwkvEngine>(config, pack_rwkv_weights(config, weights, type), threads);
+  return std::make_unique<RwkvEngine>(config, pack_rwkv_weights(config, weights, type, head),
+                                      threads);
 }
 
 bool is_rwkv_engine(const LanguageModel& model) {

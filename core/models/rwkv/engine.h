@@ -23,9 +23,11 @@ namespace rmkv {
 
 // `weights` in official names (rwkv_config.h); the embedding is read from its memory for the
 // engine's life, everything else is packed.  `type`: of the large matrices; without it they keep
-// the file's.  `threads` 0: as many as LibTorch's.  Throws naming what is missing or misshapen.
+// the file's.  `threads` 0: as many as LibTorch's.  `head`: of the head; without it as `type`, but
+// at least 16 bits (engine_weights.h).  Throws naming what is missing or misshapen.
 std::unique_ptr<LanguageModel> make_rwkv_engine(const RwkvConfig& config, const WeightMap& weights,
-                                                std::optional<WeightType> type, int threads);
+                                                std::optional<WeightType> type, int threads,
+                                                std::optional<WeightType> head = {});
 
 // What an engine streams per token and holds; throws when the model is none.
 struct EngineFacts {

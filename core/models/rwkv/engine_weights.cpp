@@ -63,7 +63,8 @@ class Packer {
   }
 
   PackedMatrix matrix(const std::string& name) { return packed(get(name), type_of(get(name))); }
-  PackedMatrix head(const std::string& name) {
+  PackedMatrix head(const std::string& name, std::optional<WeightType> wanted) {
+    if (wanted) return packed(get(name), *wanted);
     const WeightType stored = get(name).type;
     WeightType type = type_of(get(name));
     // Logits feel an 8-bit head more than all other matrices together.
@@ -234,7 +235,8 @@ void pack_channel_mix(Packer& pack, const RwkvConfig& config, int64_t index, Eng
 }  // namespace
 
 std::unique_ptr<EngineWeights> pack_rwkv_weights(const RwkvConfig& config, const WeightMap& weights,
-                                                 std::optional<WeightType> type) {
+                                                 std::optional<WeightType> type,
+                                                 std::optional<WeightType> head) {
   auto result = std::make_unique<EngineWeights>();
   Packer pack(config, weights, type, *result);
   pack.check();
@@ -254,7 +256,7 @@ std::unique_ptr<EngineWeights> pack_rwkv_weights(const RwkvConfig& config, const
     }
   }
   const int64_t multiplications = result->prefill_multiplications;
-  result->head = pack.head("head.weight");
+  result->head = pack.head("head.weight", head);
   result->prefill_multiplications = multiplications;
   if (config.head_bias) result->head_bias = pack.vector("head.bias");
   return result;

@@ -87,8 +87,11 @@ enum EngineBuffer {
 
 // `type`: of the large matrices; without it every matrix keeps the file's.  Beside quantised
 // matrices low-rank maps are kept in fp16, the head as stored but at most 16 bits, and a matrix
-// whose rows are no whole blocks in fp16.  Throws naming the first missing or misshapen weight.
+// whose rows are no whole blocks in fp16.  `head`: of the head instead of that (llama.cpp's files
+// have Q8_0 there, Q6_K beside 5 and 4 bits; rwkv.cpp's have 16 bits).  Throws naming the first
+// missing or misshapen weight.
 std::unique_ptr<EngineWeights> pack_rwkv_weights(const RwkvConfig& config, const WeightMap& weights,
-                                                 std::optional<WeightType> type);
+                                                 std::optional<WeightType> type,
+                                                 std::optional<WeightType> head = {});
 
 }  // namespace rmkv
