@@ -2,6 +2,7 @@
 #include "core/data/lane_feeder.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/base/cancel.h"
@@ -54,6 +55,9 @@ LaneFeeder::LaneFeeder(std::vector<StreamSource> sources, TokenizerPtr tokenizer
       exhausted_(sources_.size(), false),
       pool_(options.threads) {
   for (size_t i = 0; i < sources_.size(); ++i) {
+    rules_.push_back(sources_[i].source->filter_rules());
+    counts_[i].dropped_documents.assign(rules_[i].size(), 0);
+    counts_[i].dropped_bytes.assign(rules_[i].size(), 0);
     orders_.push_back(
         std::make_unique<DocumentOrder>(sources_[i].source, names_[i], options_.order));
     readers_.push_back(
@@ -72,6 +76,22 @@ void LaneFeeder::note_bad(size_t source, const ReadDocument& document) {
          std::to_string(counts.bad_documents) + " bad documents of " + std::to_string(seen),
          "at most a share of " + std::to_string(options_.bad_share),
          "the last: " + document.reason);
+  }
+}
+
+void LaneFeeder::note_unused(size_t source, const ReadDocument& document) {
+  SourceCounts& counts = counts_[source];
+  switch (document.kind) {
+    case ReadDocument::Kind::kBad:
+      note_bad(source, document);
+      break;
+    case ReadDocument::Kind::kDropped:
+      ++counts.dropped_documents.at(static_cast<size_t>(document.rule));
+      counts.dropped_bytes.at(static_cast<size_t>(document.rule)) +=
+          static_cast<int64_t>(document.bytes);
+      break;
+    default:
+      ++counts.empty_documents;
   }
 }
 
@@ -112,10 +132,8 @@ std::shared_ptr<const TextGroup> LaneFeeder::read_group(const std::function<Read
     if (document.kind != ReadDocument::Kind::kGood) {
       if (counts != nullptr) {
         size_t source = static_cast<size_t>(counts - counts_.data());
-        if (document.kind == ReadDocument::Kind::kBad)
-          note_bad(source, document);
-        else
-          ++counts->empty_documents;
+        note_unused(source, document);
+        check_cancelled("stream: next");
         // A whole round without a usable document would go on for ever.
         if (++fruitless >= orders_[source]->round() && options_.order.endless) {
           fail("source " + names_[source], "no usable document in " + std::to_string(fruitless),
@@ -276,6 +294,10 @@ void LaneFeeder::rewind() {
   Snapshot start;
   start.lanes.resize(lanes_.size());
   start.counts.resize(counts_.size());
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    start.counts[i].dropped_documents.assign(rules_[i].size(), 0);
+    start.counts[i].dropped_bytes.assign(rules_[i].size(), 0);
+  }
   start.open.resize(open_.size());
   start.exhausted.assign(exhausted_.size(), false);
   start.mixer = Mixer(weights_of(sources_)).state();
@@ -287,6 +309,17 @@ Table LaneFeeder::report() const {
   List sources, reasons;
   for (size_t i = 0; i < counts_.size(); ++i) {
     const SourceCounts& counts = counts_[i];
+    // Two filters of one kind share their names.
+    std::map<std::string, std::pair<int64_t, int64_t>> by_rule;
+    int64_t all_dropped = 0;
+    for (size_t rule = 0; rule < rules_[i].size(); ++rule) {
+      all_dropped += counts.dropped_documents[rule];
+      by_rule[rules_[i][rule]].first += counts.dropped_documents[rule];
+      by_rule[rules_[i][rule]].second += counts.dropped_bytes[rule];
+    }
+    Table dropped;
+    for (const auto& [rule, sums] : by_rule)
+      dropped[rule] = Table{{"documents", sums.first}, {"bytes", sums.second}};
     double realized = totals_.tokens == 0 ? 0.0
                                           : static_cast<double>(counts.served_tokens) /
                                                 static_cast<double>(totals_.tokens);
@@ -298,7 +331,9 @@ Table LaneFeeder::report() const {
                             {"documents", counts.documents},
                             {"epoch", orders_[i]->epoch(counts.ordinal)},
                             {"bad_documents", counts.bad_documents},
-                            {"empty_documents", counts.empty_documents}});
+                            {"empty_documents", counts.empty_documents},
+                            {"dropped_documents", all_dropped},
+                            {"dropped", std::move(dropped)}});
   }
   for (const std::string& reason : bad_reasons_) reasons.push_back(reason);
   int64_t all = totals_.tokens + totals_.padding_tokens;

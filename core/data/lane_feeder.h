@@ -41,6 +41,8 @@ struct SourceCounts {
   int64_t documents = 0;
   int64_t bad_documents = 0;
   int64_t empty_documents = 0;
+  // By each rule of the source's filters: documents that it dropped, and bytes of their text.
+  std::vector<int64_t> dropped_documents, dropped_bytes;
 };
 
 // A document, or several joined, in the hands of a lane.
@@ -106,11 +108,13 @@ class LaneFeeder {
                                               SourceCounts* counts);
   void append(const EncodedDocument& document, EncodedDocument& text) const;
   void note_bad(size_t source, const ReadDocument& document);
+  void note_unused(size_t source, const ReadDocument& document);
   Snapshot snapshot() const;
   void restore(const Snapshot& saved);
 
   std::vector<StreamSource> sources_;
   std::vector<std::string> names_;
+  std::vector<std::vector<std::string>> rules_;  // of each source's filters
   StreamVocabulary vocabulary_;
   FeederOptions options_;
   Mixer mixer_;

@@ -33,6 +33,19 @@ const List& cursor_list(const Table& table, std::string_view key, size_t size) {
   return value->as_list();
 }
 
+// The counts of a source's filters: documents by rule, then bytes by rule.
+void take_dropped(const Table& entry, size_t rules, SourceCounts& counts) {
+  counts.dropped_documents.assign(rules, 0);
+  counts.dropped_bytes.assign(rules, 0);
+  const Value* given = find(entry, "dropped");
+  if (given == nullptr && rules == 0) return;
+  const List& list = cursor_list(entry, "dropped", 2 * rules);
+  for (size_t i = 0; i < rules; ++i) {
+    counts.dropped_documents[i] = list[i].as_int();
+    counts.dropped_bytes[i] = list[rules + i].as_int();
+  }
+}
+
 }  // namespace
 
 Table LaneFeeder::cursor() const {
@@ -48,6 +61,8 @@ Table LaneFeeder::cursor() const {
   for (size_t i = 0; i < counts_.size(); ++i) {
     const SourceCounts& counts = counts_[i];
     const OpenGroup& open = open_[i];
+    List dropped(counts.dropped_documents.begin(), counts.dropped_documents.end());
+    dropped.insert(dropped.end(), counts.dropped_bytes.begin(), counts.dropped_bytes.end());
     bool rest = open.group != nullptr && open.next < open.group->texts.size();
     sources.push_back(Table{{"name", names_[i]},
                             {"weight", mixer.weights[i]},
@@ -62,6 +77,7 @@ Table LaneFeeder::cursor() const {
                             {"documents", counts.documents},
                             {"bad_documents", counts.bad_documents},
                             {"empty_documents", counts.empty_documents}});
+    if (!dropped.empty()) sources.back().as_table()["dropped"] = std::move(dropped);
   }
   return {{"format", kCursorFormat},
           {"seed", options_.order.seed},
@@ -116,7 +132,10 @@ void LaneFeeder::seek(const Table& cursor) {
                         cursor_int(entry, "taken_texts"),
                         cursor_int(entry, "documents"),
                         cursor_int(entry, "bad_documents"),
-                        cursor_int(entry, "empty_documents")};
+                        cursor_int(entry, "empty_documents"),
+                        {},
+                        {}};
+    take_dropped(entry, rules_[i].size(), target.counts[i]);
     target.mixer.weights[i] = cursor_int(entry, "weight", 1);
     target.mixer.served_tokens[i] = cursor_int(entry, "mixed");
     target.mixer.owed[i] = cursor_int(entry, "owed", INT64_MIN);

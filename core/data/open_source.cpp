@@ -8,10 +8,12 @@
 
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
+#include "core/data/filtered_source.h"
 #include "core/data/hub.h"
 #include "core/data/parquet_source.h"
 #include "core/data/text_source.h"
 #include "core/data/token_source.h"
+#include "core/data/watched_source.h"
 
 namespace rmkv {
 
@@ -109,48 +111,56 @@ SourcePtr make_source(Kind kind, const std::string& name, std::vector<SourceFile
   return std::make_shared<LineSource>(name, std::move(files), options);
 }
 
-SourcePtr open_hub_source(const std::string& path, OptionReader& reader) {
+// What every source may be told.
+struct Common {
+  std::string name, cache = default_cache_folder(), journal;
+  bool watch = false;
+  List filters;
+
+  Common(std::string usual_name, OptionReader& reader) : name(std::move(usual_name)) {
+    reader.read("name", name);
+    reader.read("cache", cache);
+    reader.read("watch", watch);
+    reader.read("journal", journal);
+    const Value* given = reader.take("filters");
+    if (given != nullptr && !(given->is_table() && given->as_table().empty()))
+      filters = given->as_list();
+  }
+  SourcePtr filtered(SourcePtr source) const {
+    if (filters.empty()) return source;
+    return std::make_shared<FilteredSource>(std::move(source), filters, cache);
+  }
+};
+
+SourcePtr open_hub_source(const std::string& path, OptionReader& reader, const Common& common) {
   HubPath parsed = parse_hub_path(path);
-  std::string name = path.substr(4), cache = default_cache_folder();
-  reader.read("name", name);
-  reader.read("cache", cache);
-  HubData data = open_hub(parsed, cache);
+  HubData data = open_hub(parsed, common.cache);
   Kind kind = kind_of(data.files[0].relative_name);
   for (const SourceFile& file : data.files) {
     if (kind_of(file.relative_name) != kind)
       fail("data " + path, data.files[0].relative_name + " and " + file.relative_name,
            "files of one kind", "name a configuration: hub:owner/name:config/split");
   }
-  return make_source(kind, name, std::move(data.files), reader);
+  return make_source(kind, common.name, std::move(data.files), reader);
 }
 
-}  // namespace
+SourcePtr open_file(const std::string& given_path, const std::string& path, OptionReader& reader,
+                    const Common& common) {
+  Kind kind = kind_of(path);
+  bool binary = std::find(kBinaryEndings.begin(), kBinaryEndings.end(), ending_of(path)) !=
+                kBinaryEndings.end();
+  if (kind == Kind::kOther && binary) {
+    fail("data " + given_path, "a " + ending_of(path) + " file",
+         "text, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin");
+  }
+  if (kind == Kind::kOther) kind = Kind::kText;
+  std::string root = fs::path(path).parent_path().string();
+  return make_source(kind, common.name, open_source_files({path}, root, common.cache), reader);
+}
 
-SourcePtr open_source(const std::string& given_path, const Table& table) {
-  if (is_hub_path(given_path)) {
-    OptionReader reader(table, "data " + given_path);
-    return open_hub_source(given_path, reader);
-  }
-  std::string path = given_path;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  if (path.empty() || !path_exists(path))
-    fail("data '" + given_path + "'", "nothing there", "a file or a folder");
-  OptionReader reader(table, "data " + given_path);
-  std::string name = fs::path(path).filename().string(), cache = default_cache_folder();
-  reader.read("name", name);
-  reader.read("cache", cache);
-  if (!is_folder(path)) {
-    Kind kind = kind_of(path);
-    bool binary = std::find(kBinaryEndings.begin(), kBinaryEndings.end(), ending_of(path)) !=
-                  kBinaryEndings.end();
-    if (kind == Kind::kOther && binary) {
-      fail("data " + given_path, "a " + ending_of(path) + " file",
-           "text, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin");
-    }
-    if (kind == Kind::kOther) kind = Kind::kText;
-    std::string root = fs::path(path).parent_path().string();
-    return make_source(kind, name, open_source_files({path}, root, cache), reader);
-  }
+// Files of one kind in a folder; throws where there are none, or several kinds.
+std::pair<Kind, std::vector<std::string>> data_files(const std::string& given_path,
+                                                     const std::string& path) {
   std::vector<std::string> files = files_below(path);
   std::map<Kind, std::vector<std::string>> by_kind;
   for (const std::string& file : files) {
@@ -178,8 +188,50 @@ SourcePtr open_source(const std::string& given_path, const Table& table) {
                              " (first: " + fs::path(files[0]).filename().string() + ")",
          ".txt, .md, .jsonl, .csv, .tsv (also .gz, .zst), .parquet, .npy or .bin files");
   }
-  const auto& [kind, chosen] = *by_kind.begin();
-  return make_source(kind, name, open_source_files(chosen, path, cache), reader);
+  return *by_kind.begin();
+}
+
+// `table`: the options, read anew each time that files join.
+SourcePtr open_watched(const std::string& given_path, const std::string& path, const Table& table,
+                       const Common& common) {
+  const Kind kind = data_files(given_path, path).first;
+  WatchedFolder folder;
+  folder.path = path;
+  folder.journal = common.journal;
+  folder.list = [path, kind] {
+    std::vector<std::string> names;
+    for (const std::string& file : files_below(path)) {
+      if (kind_of(file) == kind) names.push_back(fs::path(file).lexically_relative(path).string());
+    }
+    return names;
+  };
+  folder.open = [given_path, path, table, kind](const std::vector<std::string>& paths) {
+    OptionReader reader(table, "data " + given_path);
+    Common again(fs::path(path).filename().string(), reader);
+    return make_source(kind, again.name, open_source_files(paths, path, again.cache), reader);
+  };
+  return std::make_shared<WatchedSource>(std::move(folder));
+}
+
+}  // namespace
+
+SourcePtr open_source(const std::string& given_path, const Table& table) {
+  OptionReader reader(table, "data " + given_path);
+  if (is_hub_path(given_path)) {
+    Common common(given_path.substr(4), reader);
+    return common.filtered(open_hub_source(given_path, reader, common));
+  }
+  std::string path = given_path;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (path.empty() || !path_exists(path))
+    fail("data '" + given_path + "'", "nothing there", "a file or a folder");
+  Common common(fs::path(path).filename().string(), reader);
+  if (common.watch && !is_folder(path)) fail("data " + given_path, "a file", "a folder to watch");
+  if (common.watch) return common.filtered(open_watched(given_path, path, table, common));
+  if (!is_folder(path)) return common.filtered(open_file(given_path, path, reader, common));
+  auto [kind, files] = data_files(given_path, path);
+  return common.filtered(
+      make_source(kind, common.name, open_source_files(files, path, common.cache), reader));
 }
 
 }  // namespace rmkv

@@ -16,8 +16,10 @@ namespace rmkv {
 //   .bin with .idx beside         token ids of Megatron-LM;  .bin alone: of llm.c
 //   .npy                          token ids
 // `options` is closed: `name` (default: the last part of the path), `cache` (folder for restart
-// points and downloads), and what the kind of source reads (TextSourceOptions, RowOptions, header,
-// TokenSourceOptions).  Throws when nothing is there, nothing fits, or all is empty.
+// points, downloads and scans), `filters` (a list, see FilterChain), `watch` and `journal` (a
+// folder whose new files join, see watched_source.h), and what the kind of source reads
+// (TextSourceOptions, RowOptions, header, TokenSourceOptions).  Throws when nothing is there,
+// nothing fits, or all is empty.
 SourcePtr open_source(const std::string& path, const Table& options = {});
 
 }  // namespace rmkv

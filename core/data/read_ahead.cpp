@@ -16,6 +16,16 @@ namespace {
 
 constexpr int64_t kFirstDepth = 8;
 constexpr int64_t kLargestDepth = 256;
+
+// The rule that a length in tokens breaks, or -1.
+int rule_of_length(const TokenBounds& bounds, const EncodedDocument& encoded,
+                   const StreamVocabulary& vocabulary) {
+  if (bounds.rule < 0) return -1;
+  auto tokens = static_cast<int64_t>(encoded.tokens.size());
+  if (tokens > 0 && vocabulary.end >= 0 && encoded.tokens.back() == vocabulary.end) --tokens;
+  return tokens < bounds.least ? bounds.rule : tokens > bounds.most ? bounds.rule + 1 : -1;
+}
+
 }  // namespace
 
 ReadDocument read_document(const DocumentSource& source, const StreamVocabulary& vocabulary,
@@ -23,11 +33,19 @@ ReadDocument read_document(const DocumentSource& source, const StreamVocabulary&
   ReadDocument result;
   result.ordinal = document.ordinal;
   try {
-    result.encoded = encode_document(source.document(document.id), vocabulary);
-    result.encoded.starts = {{0, static_cast<int64_t>(document.id)}};
+    Document read = source.document(document.id);
+    result.bytes = read.text.size();
+    result.rule = read.dropped_by;
+    if (result.rule < 0) {
+      result.encoded = encode_document(read, vocabulary);
+      result.encoded.starts = {{0, static_cast<int64_t>(document.id)}};
+      result.rule = rule_of_length(read.bounds, result.encoded, vocabulary);
+    }
     // One token alone has nothing to predict.
-    result.kind =
-        result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty : ReadDocument::Kind::kGood;
+    result.kind = result.rule >= 0                   ? ReadDocument::Kind::kDropped
+                  : result.encoded.tokens.size() < 2 ? ReadDocument::Kind::kEmpty
+                                                     : ReadDocument::Kind::kGood;
+    if (result.rule >= 0) result.encoded = {};
   } catch (const BadDocument& error) {
     result.kind = ReadDocument::Kind::kBad;
     result.reason = error.what();
@@ -39,6 +57,7 @@ struct ReadAhead::Place {
   enum State { kWaiting, kRunning, kDone };
 
   OrderedDocument document;
+  SourcePtr source;  // of the document
   std::atomic<int> state = kWaiting;
   std::mutex mutex;
   std::condition_variable done;
@@ -50,9 +69,9 @@ struct ReadAhead::Place {
     return state.compare_exchange_strong(expected, kRunning);
   }
 
-  void run(const DocumentSource& source, const StreamVocabulary& vocabulary) {
+  void run(const StreamVocabulary& vocabulary) {
     try {
-      result = read_document(source, vocabulary, document);
+      result = read_document(*source, vocabulary, document);
     } catch (...) {
       error = std::current_exception();
     }
@@ -99,9 +118,10 @@ void ReadAhead::start() {
     scheduled_ = document->ordinal + 1;
     auto place = std::make_shared<Place>();
     place->document = *document;
+    place->source = order_.source(document->ordinal);
     window_.push_back(place);
     pool_.submit([this, place] {
-      if (place->claim()) place->run(order_.source(), vocabulary_);
+      if (place->claim()) place->run(vocabulary_);
     });
     if (prefetch_tokens_ > 0) order_.load_ahead(document->ordinal, pool_);
   }
@@ -112,7 +132,7 @@ ReadDocument ReadAhead::next() {
   if (window_.empty()) return {};
   std::shared_ptr<Place> place = window_.front();
   if (place->claim()) {
-    place->run(order_.source(), vocabulary_);
+    place->run(vocabulary_);
   } else {
     place->wait();
   }

@@ -16,10 +16,12 @@ namespace rmkv {
 
 // What came of one ordinal.
 struct ReadDocument {
-  enum class Kind { kGood, kBad, kEmpty, kEnd };
+  enum class Kind { kGood, kBad, kEmpty, kDropped, kEnd };
   Kind kind = Kind::kEnd;
   uint64_t ordinal = 0;
   std::string reason;  // of a bad one
+  int rule = -1;       // by which a filter dropped it
+  uint64_t bytes = 0;  // of its text
   EncodedDocument encoded;
 };
 

@@ -24,12 +24,20 @@ struct LossSpan {
   float weight = 0;  // factor on the loss of its tokens; 0: read but not predicted (a prompt)
 };
 
+// Tokens that a document must have to be used; what they are is known when it is encoded.
+struct TokenBounds {
+  int64_t least = 0, most = INT64_MAX;
+  int rule = -1;  // of the source's filters: too few; the one behind it: too many; -1: no bounds
+};
+
 struct Document {
   std::string text;                  // bytes; nothing requires valid UTF-8
   std::vector<int32_t> tokens;       // instead of text, where a file holds token ids already
   std::vector<LossSpan> loss_spans;  // sorted, disjoint, inside the text; all else counts once
   bool parse_special = true;         // special tokens written in the text become their ids
-  bool ends = true;  // false: the text was cut here and goes on elsewhere, so no <end> follows
+  bool ends = true;     // false: the text was cut here and goes on elsewhere, so no <end> follows
+  int dropped_by = -1;  // place in filter_rules() of the rule by which it is not used; -1: it is
+  TokenBounds bounds;
 };
 
 // One document that cannot be used, with its coordinates.  Streams set it aside, count it and go
@@ -68,6 +76,20 @@ class DocumentSource {
 
   // A number that stays with the document when others are added; decides the validation split.
   virtual uint64_t document_key(uint64_t id) const { return id; }
+
+  // The rules of the source's filters (filter.h); empty without filters.
+  virtual std::vector<std::string> filter_rules() const { return {}; }
+  // The source with the same ids that this one stands before; null: none.
+  virtual std::shared_ptr<const DocumentSource> wrapped() const { return nullptr; }
+
+  // Whether more documents may join at the beginning of an epoch (watched_source.h).
+  virtual bool grows() const { return false; }
+  // Called once for each epoch from 1 on, in order: the source from that epoch on, which has this
+  // one's documents under the same ids and more behind them; null: nothing joined.
+  virtual std::shared_ptr<const DocumentSource> at_epoch(uint64_t epoch) const {
+    (void)epoch;
+    return nullptr;
+  }
 
   // What the documents depend on: {kind, options..., files = [{path, size, hash}]}.  Equal
   // manifests promise equal documents.

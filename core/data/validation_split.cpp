@@ -41,6 +41,12 @@ ValidationSplit::ValidationSplit(SourcePtr source, double share) : source_(std::
   threshold_ = hashes[held];
 }
 
+ValidationSplit ValidationSplit::for_grown(SourcePtr source) const {
+  ValidationSplit split = *this;
+  split.source_ = std::move(source);
+  return split;
+}
+
 bool ValidationSplit::held_out(uint64_t index) const {
   return threshold_ != 0 && split_hash(*source_, index) < threshold_;
 }

@@ -17,6 +17,9 @@ class ValidationSplit {
   // under the share.
   ValidationSplit(SourcePtr source, double share);
 
+  // The same border for a source that has more documents now: what was held out stays so.
+  ValidationSplit for_grown(SourcePtr source) const;
+
   bool held_out(uint64_t index) const;
   bool contains(Split split, uint64_t index) const;
 
