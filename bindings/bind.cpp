@@ -250,9 +250,10 @@ std::string largest_text(const HandleTable& handles) {
 
 enum class Outcome { kDone, kFailed, kRetry };
 
-// Calls once; on failure `message` holds the text without its place.
-Outcome attempt(Call& call, const Bound& bound, bool may_retry, int& results,
-                std::string& message) {
+// Calls once; on failure `message` holds the text without its place, and `placed` tells whether it
+// is to get one.
+Outcome attempt(Call& call, const Bound& bound, bool may_retry, int& results, std::string& message,
+                bool& placed) {
   bool interrupted = false;
   Outcome outcome = Outcome::kFailed;
   try {
@@ -262,6 +263,9 @@ Outcome attempt(Call& call, const Bound& bound, bool may_retry, int& results,
   } catch (const Interrupted& error) {
     message = error.what();
     interrupted = true;
+  } catch (const UsageError& error) {
+    message = error.what();
+    placed = false;
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) {
       if (may_retry)
@@ -282,6 +286,7 @@ int trampoline(lua_State* L) {
   {
     std::string message;
     int results = 0;
+    bool placed = true;
     int top = lua_gettop(L);
     Outcome outcome = Outcome::kFailed;
     try {
@@ -292,22 +297,24 @@ int trampoline(lua_State* L) {
     }
     if (outcome == Outcome::kDone) {
       Call call(L, host, *bound.function);
-      outcome = attempt(call, bound, bound.function->pure, results, message);
+      outcome = attempt(call, bound, bound.function->pure, results, message, placed);
       if (outcome == Outcome::kDone) return results;
       if (outcome == Outcome::kRetry) {
         lua_settop(L, top);
         lua_gc(L, LUA_GCCOLLECT, 0);
         lua_gc(L, LUA_GCCOLLECT, 0);  // what finalisers freed in the first
-        outcome = attempt(call, bound, false, results, message);
+        outcome = attempt(call, bound, false, results, message, placed);
         if (outcome == Outcome::kDone) return results;
       }
     }
-    const std::string& name = bound.function->name;
-    // Core messages open with their own place, which may be this very function.
-    if (message.rfind(name, 0) != 0 && message.rfind("rmkv.", 0) != 0)
-      message = name + ": " + message;
-    std::string place = lua_place(L);
-    if (!place.empty()) message = place + ": " + message;
+    if (placed) {
+      const std::string& name = bound.function->name;
+      // Core messages open with their own place, which may be this very function.
+      if (message.rfind(name, 0) != 0 && message.rfind("rmkv.", 0) != 0)
+        message = name + ": " + message;
+      std::string place = lua_place(L);
+      if (!place.empty()) message = place + ": " + message;
+    }
     lua_pushlstring(L, message.data(), message.size());
   }
   return lua_error(L);

@@ -17,11 +17,18 @@
 
 #include "bindings/descriptor.h"
 #include "bindings/handle.h"
+#include "core/base/error.h"
 #include "core/base/value.h"
 
 namespace rmkv::lua {
 
 class Host;
+
+// A mistake of whoever typed the command, not of the recipe: raised without function and place.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
 
 // Specialised beside each bound class: `template <> const Class& class_of<Tensor>();`
 template <typename T>

@@ -207,7 +207,7 @@ void Host::set_arguments(std::vector<std::string> arguments, const std::string& 
   lua_getglobal(L_, "rmkv");
   lua_pushvalue(L_, -2);
   lua_setfield(L_, -2, "args");
-  lua_pushstring(L_, recipe.empty() ? "" : chunk_name(options_, recipe).c_str());
+  lua_pushstring(L_, recipe.empty() ? "" : fs::absolute(recipe).lexically_normal().c_str());
   lua_setfield(L_, -2, "recipe");
   lua_pop(L_, 2);
 }

@@ -267,7 +267,11 @@ int options(Call& c) {
     set.add(read_spec(c.L, lua_gettop(c.L), lua_tostring(c.L, -2)));
     lua_pop(c.L, 1);
   }
-  set.parse(c.host.options().arguments);
+  try {
+    set.parse(c.host.options().arguments);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
   if (set.help_requested()) {
     const std::string& recipe = c.host.options().recipe;
     std::string command = recipe.empty() ? "..." : chunk_name(c.host.options(), recipe);

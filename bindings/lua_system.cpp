@@ -129,7 +129,8 @@ int link_path(Call& c) {
 }
 
 int absolute(Call& c) {
-  return c.push(fs::weakly_canonical(c.string(1)).string());
+  // A path that does not exist stays relative otherwise.
+  return c.push(fs::weakly_canonical(fs::absolute(c.string(1))).string());
 }
 int hash_path(Call& c) {
   return c.push(file_hash(c.string(1)));

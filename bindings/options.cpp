@@ -13,6 +13,8 @@ namespace rmkv::lua {
 
 namespace {
 
+constexpr const char* kCommandLine = "command line";
+
 std::string plain_name(std::string name) {
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
@@ -49,6 +51,14 @@ Value guess(const std::string& word) {
   if (!parse_number(word, x)) return word;
   if (x == std::floor(x) && std::fabs(x) < 9e15) return static_cast<int64_t>(x);
   return x;
+}
+
+// A default as one line of help.
+std::string shown_default(const Value& value) {
+  if (!value.is_string()) return value.to_text();
+  std::string text;
+  for (char c : value.as_string()) text += c == '\n' ? "\\n" : std::string(1, c);
+  return text;
 }
 
 }  // namespace
@@ -103,6 +113,12 @@ const OptionSpec& OptionSet::spec_or_fail(const std::string& name, const std::st
   for (const OptionSpec& spec : specs_) names.push_back(spec.name);
   for (const char* common : {"config", "set", "help"}) names.push_back(common);
   std::sort(names.begin(), names.end());
+  if (shown == kCommandLine) {
+    const std::string near = nearest_name(name, names);
+    fail_because(dashed(name),
+                 "no such option" + (near.empty() ? "" : "; did you mean " + dashed(near) + "?"),
+                 "--help lists the options");
+  }
   fail_because(shown, unknown_name_text("option", name, names));
 }
 
@@ -266,7 +282,7 @@ void OptionSet::parse(const std::vector<std::string>& words) {
         }
       }
       bool assignment = !spec && name == "set";
-      if (!assignment) spec = &spec_or_fail(name, "command line");
+      if (!assignment) spec = &spec_or_fail(name, kCommandLine);
       if (!has_value && spec && spec->type == OptionType::kBoolean) {
         values_[spec->name] = true;
         given_.insert(spec->name);
@@ -300,7 +316,7 @@ void OptionSet::parse(const std::vector<std::string>& words) {
         std::vector<std::string> names;
         for (const OptionSpec& spec : specs_) names.push_back(dashed(spec.name));
         std::string near = nearest_name("--" + word, names);
-        fail("command line", "'" + word + "'",
+        fail(kCommandLine, "'" + word + "'",
              "an option" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
              "--help lists them");
       }
@@ -361,10 +377,9 @@ std::string OptionSet::help_text(const std::string& command, const std::string& 
       std::string value;
       if (spec.fallback.is_list()) {
         for (const Value& item : spec.fallback.as_list())
-          value +=
-              (value.empty() ? "" : " ") + (item.is_string() ? item.as_string() : item.to_text());
+          value += (value.empty() ? "" : " ") + shown_default(item);
       } else {
-        value = spec.fallback.is_string() ? spec.fallback.as_string() : spec.fallback.to_text();
+        value = shown_default(spec.fallback);
       }
       if (!value.empty()) fact("default " + value);
     }

@@ -36,8 +36,21 @@ std::vector<LocalVariable> read_locals(lua_State* L, lua_Debug& info) {
   return locals;
 }
 
+// Whether the error was raised on purpose, by `error` or a bound function, not by a slip in Lua
+// code.
+bool was_raised(lua_State* L) {
+  lua_Debug info;
+  if (!lua_getstack(L, 1, &info)) return false;
+  lua_getinfo(L, "Sf", &info);
+  lua_getglobal(L, "error");
+  bool raised = *info.what == 'C' && (lua_rawequal(L, -1, -2) || function_of(L, -2));
+  lua_pop(L, 2);
+  return raised;
+}
+
 int handle_error(lua_State* L) {
   Failure& failure = *g_failure;
+  const bool raised = lua_type(L, 1) == LUA_TSTRING && was_raised(L);
   if (lua_type(L, 1) == LUA_TSTRING || lua_type(L, 1) == LUA_TNUMBER) {
     failure.message = lua_tostring(L, 1);
   } else if (luaL_callmeta(L, 1, "__tostring") && lua_isstring(L, -1)) {
@@ -62,6 +75,10 @@ int handle_error(lua_State* L) {
     line.locals = read_locals(L, info);
     failure.trace.push_back(std::move(line));
   }
+  const auto names_it = [&failure](const TraceLine& line) {
+    return failure.message.rfind(line.place + ":", 0) == 0;
+  };
+  failure.usage = raised && std::none_of(failure.trace.begin(), failure.trace.end(), names_it);
   return 1;
 }
 
@@ -69,6 +86,7 @@ int handle_error(lua_State* L) {
 
 std::string Failure::text() const {
   std::string text = message;
+  if (usage) return text;
   // A single line that the message names already says nothing new.
   if (trace.size() == 1 && message.rfind(trace[0].place + ":", 0) == 0) return text;
   for (const TraceLine& line : trace) text += "\n  at " + line.place + " " + line.function;

@@ -25,7 +25,10 @@ struct Failure {
   std::string message;  // opens with its place
   std::vector<TraceLine> trace;
   bool interrupted = false;
-  // "message\n  at place in function f", host frames left out.
+  // The message is for whoever typed the command (error(text, 0), UsageError): the recipe's lines
+  // would say nothing to them.
+  bool usage = false;
+  // "message\n  at place in function f", host frames left out; of usage the message alone.
   std::string text() const;
 };
 

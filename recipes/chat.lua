@@ -92,13 +92,14 @@ local function answer(line)
 end
 
 if terminal then print(("%s, seed %d; /help lists the commands"):format(opt.checkpoint, opt.seed)) end
-while true do
-  local line = rmkv.system.read_line(terminal and "> " or nil)
-  if not line or line == "/quit" then break end
+for line in generation.lines(terminal and "> " or nil) do
+  if line == "/quit" then break end
   local name, argument = line:match "^/(%a+)%s*(.*)$"
   if name then
-    local command = commands[name]
-    print(command and command(argument) or ("no such command: /" .. name .. "; /help lists them"))
+    local command = commands[name] or function() return "no such command: /" .. name .. "; /help lists them" end
+    -- A file that cannot be read or written ends the command, not the talk.
+    local _, said = pcall(command, argument)
+    print(said)
   elseif line ~= "" then
     local finished = rmkv.catch_interrupt(answer, line)
     if not finished then print "\n(stopped; /undo takes the turn back)" end

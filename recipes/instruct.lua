@@ -64,9 +64,7 @@ local function answer(request)
 end
 
 if not opt.request and opt.input == "-" and rmkv.system.terminal().stdin then
-  while true do
-    local line = rmkv.system.read_line "request> "
-    if not line then break end
+  for line in generation.lines "request> " do
     if line ~= "" and not rmkv.catch_interrupt(answer, line) then print "\n(stopped)" end
   end
 else

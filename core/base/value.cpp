@@ -1,8 +1,8 @@
 // Typed access to the data tree.
 #include "core/base/value.h"
 
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
 #include "core/base/error.h"
@@ -76,9 +76,9 @@ std::string Value::to_text() const {
   if (is_bool()) return as_bool() ? "true" : "false";
   if (is_int()) return std::to_string(as_int());
   if (is_number()) {
+    // The shortest digits that read back as the same number.
     char text[32];
-    std::snprintf(text, sizeof text, "%.17g", as_double());
-    return text;
+    return {text, std::to_chars(text, text + sizeof text, as_double()).ptr};
   }
   if (is_string()) return "\"" + as_string() + "\"";
   std::string text;

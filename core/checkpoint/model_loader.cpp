@@ -140,6 +140,10 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
     loaded.model->parameters().load(values);
     return loaded;
   }
+  if (is_folder(path)) {
+    fail_because(path, "neither an RWKV model nor a checkpoint (no manifest.json)",
+                 "a checkpoint whose save was cut off is not whole: name another of the run");
+  }
   const ImportedModel imported = import_original(path);
   loaded.format = "original";
   loaded.names = "rmkv";

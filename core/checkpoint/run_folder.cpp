@@ -129,8 +129,10 @@ std::vector<CheckpointEntry> RunFolder::list(bool deep) const {
     }
     entries.push_back(std::move(entry));
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return a.step != b.step ? a.step < b.step : a.is_final < b.is_final;
+  // A final one whose facts cannot be read ended the run, whatever its step was.
+  const auto place = [](const CheckpointEntry& e) { return e.step < 0 ? INT64_MAX : e.step; };
+  std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) {
+    return place(a) != place(b) ? place(a) < place(b) : a.is_final < b.is_final;
   });
   return entries;
 }

@@ -50,4 +50,17 @@ function M.open(opt)
   }), loaded
 end
 
+---Lines typed by a person until the end of the input; Ctrl-C gives the line up, not the talk.
+---@param prompt string? shown before each line
+---@return fun(): string?
+function M.lines(prompt)
+  return function()
+    while true do
+      local ended, line = rmkv.catch_interrupt(rmkv.system.read_line, prompt)
+      if ended then return line end
+      print "\n(Ctrl-D leaves)"
+    end
+  end
+end
+
 return M

@@ -163,7 +163,23 @@ function Run:track(parts)
   local saved = rmkv.checkpoint.restore(self.resume_from, {
     model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer,
   })
-  if not self.opt.reset_epochs then parts.stream:seek(saved.stream) end
+  if self.opt.reset_epochs then return end
+  local good, why = pcall(parts.stream.seek, parts.stream, saved.stream)
+  if not good then
+    error(why .. "\nhint: this is not the data that the run has read so far: --reset_epochs goes on with it from its "
+          .. "start, --resume none begins a new run", 0)
+  end
+end
+
+-- Names rows of the data that could not be read since the last time.
+function Run:tell_bad_rows()
+  local report, count = self.tracked.stream:report(), 0
+  for _, source in ipairs(report.sources) do count = count + source.bad_documents end
+  if count > (self.bad_rows or 0) then
+    self:note("bad_documents", { count = count, newest = report.bad },
+              ("%d unreadable documents set aside so far, such as %s"):format(count, report.bad[#report.bad] or "?"))
+  end
+  self.bad_rows = count
 end
 
 ---The loop: yields 1-based step numbers from where the run stands to `total`.  Between steps it honours Ctrl-C
@@ -270,6 +286,7 @@ end
 ---@param final boolean?
 function Run:save(final)
   local parts = self.tracked
+  self:tell_bad_rows()
   local facts = self.guard:facts()
   facts.step, facts.tokens, facts.bytes = self.step, self.tokens, self.bytes
   facts.mode, facts.best_loss = self.mode, self.best_loss

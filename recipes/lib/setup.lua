@@ -44,6 +44,7 @@ end
 ---@return {train: userdata, validation: userdata, tokenizer: userdata, segment_tokens: integer}
 function M.data(run, given)
   local opt = run.opt
+  local segment_tokens = given and given.segment_tokens or segment_length(opt)  -- first: refuses a wrong --model
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
   local sources = data_lib.sources(arguments, opt)
@@ -52,9 +53,16 @@ function M.data(run, given)
     return data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
                                     function(text) run:say(text) end)
   end)
-  local segment_tokens = given and given.segment_tokens or segment_length(opt)
   local separate = opt.val ~= "" and data_lib.sources({ opt.val }, opt)
   local share = separate and 0 or 0.02
+  -- A pass over the same validation text each time it is called.
+  local function validation(tokens)
+    return rmkv.data.evaluation {
+      sources = separate or sources, tokenizer = tokenizer, segment_tokens = segment_tokens, lanes = 8,
+      split = separate and "all" or "validation", validation_share = share, max_tokens = tokens,
+    }
+  end
+  validation(1)  -- data without a validation text is refused now, not at the end
   return {
     tokenizer = tokenizer, segment_tokens = segment_tokens, separate = separate and true,
     default = opt.data[1] == "storyworld",
@@ -62,13 +70,7 @@ function M.data(run, given)
       sources = sources, tokenizer = tokenizer, segment_tokens = segment_tokens, lanes = opt.batch, seed = opt.seed,
       validation_share = share,
     },
-    -- A pass over the same validation text each time it is called.
-    validation = function(tokens)
-      return rmkv.data.evaluation {
-        sources = separate or sources, tokenizer = tokenizer, segment_tokens = segment_tokens, lanes = 8,
-        split = separate and "all" or "validation", validation_share = share, max_tokens = tokens,
-      }
-    end,
+    validation = validation,
   }
 end
 

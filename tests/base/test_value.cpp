@@ -14,6 +14,9 @@ TEST_CASE("typed access takes what is the same number and refuses the rest") {
   CHECK_THROWS_AS(Value(1e300).as_int(), Error);
   CHECK_THROWS_AS(Value().as_table(), Error);
   CHECK(Value(List{1, "a", Table{{"x", true}}}).to_text() == "[1, \"a\", {x = true}]");
+  // Shortest digits that read back: 17 of them would show 0.99950000000000006.
+  CHECK(Value(0.9995).to_text() == "0.9995");
+  CHECK(Value(1e-9).to_text() == "1e-09");
 }
 
 TEST_CASE("options are read with type and range, and unknown keys name the nearest") {

@@ -86,7 +86,7 @@ TEST_CASE("a file fills what the command line leaves open, wherever --config sta
 }
 
 TEST_CASE("slips are named") {
-  CHECK(holds(error_of(sample(), {"--lrr", "1"}), "did you mean 'lr'"));
+  CHECK(holds(error_of(sample(), {"--lrr", "1"}), "did you mean --lr?"));
   CHECK(holds(error_of(sample(), {"--lr", "11"}), "0 .. 10"));
   CHECK(holds(error_of(sample(), {"--lr", "x"}), "'x'"));
   CHECK(holds(error_of(sample(), {"--lr"}), "nothing"));

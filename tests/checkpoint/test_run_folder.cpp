@@ -130,6 +130,20 @@ TEST_CASE("when nothing is whole there is nothing to resume", "[run]") {
   CHECK(facts.damaged.size() == 1);
 }
 
+TEST_CASE("a damaged final checkpoint is named as passed over, though its step is unknown",
+          "[run]") {
+  TemporaryFolder folder;
+  RunFolder run(folder / "run");
+  run.save(some_content(5), {});
+  run.save(some_content(8), {}, /*is_final=*/true);
+  flip_byte(run.path() + "/rmkv_pretrain_final/manifest.json");
+  const ResumeFacts facts = run.resume_facts();
+  REQUIRE(facts.newest);
+  CHECK(facts.newest->step == 5);
+  REQUIRE(facts.damaged.size() == 1);
+  CHECK(facts.damaged[0].is_final);
+}
+
 TEST_CASE("leftovers of interrupted work are cleaned, a replaced checkpoint comes back", "[run]") {
   TemporaryFolder folder;
   RunFolder run(folder / "run");

@@ -30,12 +30,27 @@ function M.errors_show_recipe_lines_only()
   check.yes(not output:find "%[C%]" and not output:find "lua_State", output)
 end
 
+-- What error(text, 0) and the command line say is for who typed it: no lines of the recipe.
+function M.mistakes_of_the_user_come_without_lines()
+  local output, status = check.program(script "local function f() error('--data x: no such file', 0) end\nf()\n")
+  check.equal({ output, status }, { "rmkv: --data x: no such file\n", 1 })
+  output, status = check.program(script "local opt = rmkv.options { data = { '', '' } }" .. " --dato y")
+  check.equal({ output, status },
+              { "rmkv: --dato: no such option; did you mean --data?\nhint: --help lists the options\n", 1 })
+  -- Slips of the recipe keep theirs: assert, a missing field, a message with its place.
+  for _, text in ipairs { "assert(false, 'no')", "local t = nil; t.x = 1", "error('no')", "rmkv.json.decode('{')" } do
+    output = check.program(script("local function f() " .. text .. " end\n\nf()\n"))
+    check.yes(output:find("recipe.lua:3 in main chunk", 1, true), output)
+  end
+end
+
 local options = [[
 -- Tries options.
 local opt = rmkv.options {
   lr = { 1e-3, "learning rate", min = 0 }, data = { { "storyworld" }, "sources" }, fast = { true, "go fast" },
   save_every = { 10, "steps", type = "integer" }, model = { {}, "configuration" }, name = { nil, "a name" },
-  preset = { "tiny", "size", choices = { "tiny", "small" } }, first = { nil, "a word", positional = 1 },
+  preset = { "tiny", "size", choices = { "tiny", "small" } }, keep = { 0.9995, "" }, after = { "\n<start>", "" },
+  first = { nil, "a word", positional = 1 },
 }
 print(rmkv.json.encode(opt))
 ]]
@@ -47,11 +62,12 @@ end
 
 function M.options_are_read()
   check.equal(parsed "",
-              { lr = 0.001, data = { "storyworld" }, fast = true, save_every = 10, model = {}, preset = "tiny" })
+              { lr = 0.001, data = { "storyworld" }, fast = true, save_every = 10, model = {}, preset = "tiny",
+                keep = 0.9995, after = "\n<start>" })
   local opt = parsed("word --lr=30k --data a --data b --no-fast --save-every 1_000 " ..
                      "--set model.deep.x=2 --set preset=small")
   check.equal(opt, { lr = 30000, data = { "a", "b" }, fast = false, save_every = 1000, model = { deep = { x = 2 } },
-                     preset = "small", first = "word" })
+                     preset = "small", first = "word", keep = 0.9995, after = "\n<start>" })
   check.equal(parsed "--lr 12e6 --name -3".name, "-3")
   check.equal(parsed "--save_every 4M".save_every, 4e6)
 end
@@ -73,7 +89,7 @@ function M.bad_options_are_refused()
     check.equal(status, 1)
     for _, piece in ipairs { ... } do check.yes(output:find(piece, 1, true), output) end
   end
-  refused("--lrr 3", "did you mean 'lr'")
+  refused("--lrr 3", "did you mean --lr?")
   refused("--lr abc", "--lr", "'abc'", "a number")
   refused("--lr -1", "--lr", "-1")
   refused("--lr", "--lr", "nothing")
@@ -86,7 +102,10 @@ end
 function M.help_prints_options()
   local output, status = check.program(script(options) .. " --help")
   check.equal(status, 0)
-  local pieces = { "Tries options.", "--save-every N", "default 0.001", "one of tiny, small", "--config FILE" }
+  local pieces = {
+    "Tries options.", "--save-every N", "default 0.001", "one of tiny, small", "--config FILE", "default 0.9995",
+    [[default \n<start>]],
+  }
   for _, piece in ipairs(pieces) do
     check.yes(output:find(piece, 1, true), output)
   end

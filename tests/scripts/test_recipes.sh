@@ -42,10 +42,77 @@ logits parallel
 same "recurrent logits" "$(differ recurrent)" equal
 same "logits in chunks of 7" "$(differ chunks=7)" equal
 
-answers=$(printf 'hello\n/undo\n/memory\n/nonsense\n/quit\n' | "$rmkv" "$recipes/chat.lua" --checkpoint run --tokens 5)
+answers=$(printf 'hello\n/undo\n/memory\n/nonsense\n/load none\n/quit\n' | "$rmkv" "$recipes/chat.lua" --checkpoint run --tokens 5)
 has "chat takes a turn back" "$answers" "took the last turn back"
 has "chat shows the memory" "$answers" "memory.1"
 has "chat names unknown commands" "$answers" "no such command"
+has "chat survives a file that is not there" "$answers" "none: cannot open"
+
+# Requests: one answer each, from the same start; JSON lines; a row without a request.
+instruct() { "$rmkv" "$recipes/instruct.lua" --checkpoint run --tokens 5 "$@" 2>&1; }
+same "the same request, the same answer" "$(printf 'Tell.\nTell.\n' | instruct | sort -u | wc -l)" 1
+has "instruct --json" "$(instruct Tell. --json)" '"prompt":"Tell."'
+printf '{"prompt":"a"}\n{"x":1}\n' >rows.jsonl
+has "a row without a request" "$(instruct --input rows.jsonl)" "rmkv: rows.jsonl:2: no text in field 'prompt'"
+
+out=$("$rmkv" "$recipes/finetune.lua" --checkpoint run --out tuned --steps 3 --segment 16 --batch 2 --eval_every 0 \
+  --eval_tokens 500 --sample_every 0 --threads 1 --dtype fp32 2>&1 </dev/null)
+same "status of finetune" $? 0
+has "fine-tuning starts from a checkpoint" "$out" "from run/rmkv_pretrain_final"
+has "and says what to type next" "$out" "recipes/instruct.lua --checkpoint"
+"$rmkv" -e 'local a, b = rmkv.checkpoint.load_model "run".model, rmkv.checkpoint.load_model "tuned".model
+  print(a:fingerprint() ~= b:fingerprint())' >changed
+same "weights were changed" "$(cat changed)" true
+
+"$rmkv" "$recipes/report.lua" run tuned --out page.html >/dev/null
+for word in '<svg ' 'bits per byte' 'validation' 'questions about facts' 'Once upon a time'; do
+  has "the page of two runs" "$(cat page.html)" "$word"
+done
+same "tags of the page are closed" "$(grep -o '<svg ' page.html | wc -l)" "$(grep -o '</svg>' page.html | wc -l)"
+json=$("$rmkv" "$recipes/probe.lua" --checkpoint run --text "Mira has the red key." --rest " Who has it?" --json)
+for key in '"worth":' '"rank":' '"half_life":' '"without":'; do has "probe --json" "$json" "$key"; done
+
+# What a user gets wrong is said in one line or two, without lines of the recipe; nothing is begun.
+refused() {  # WHAT PART ARGUMENTS...
+  local text
+  text=$("$rmkv" "${@:3}" 2>&1 </dev/null)
+  same "$1: status" $? 1
+  has "$1" "$text" "$2"
+}
+refused "an unknown option" "--toknes: no such option; did you mean --tokens?" "$recipes/pretrain.lua" --toknes 3
+refused "no checkpoint" "train a model first" "$recipes/single.lua" --checkpoint none
+: >empty.txt
+refused "empty data" "empty.txt, which is empty" "$recipes/pretrain.lua" --out e --data empty.txt "${small[@]}"
+printf 'lr = \n' >bad.toml
+refused "malformed TOML" "bad.toml:1:6" "$recipes/pretrain.lua" --config bad.toml
+refused "an absurd size" "--batch: got" "$recipes/pretrain.lua" --batch 1e12
+cp -r run damaged
+head -c 1000 run/rmkv_pretrain_final/model.safetensors >damaged/rmkv_pretrain_final/model.safetensors
+refused "a cut-off checkpoint" "got 1000 bytes, expected" "$recipes/single.lua" --checkpoint damaged/rmkv_pretrain_final
+has "its run falls back, and says so" "$(write --checkpoint damaged 2>&1)" "warning: damaged/latest is damaged"
+printf 'x' | dd of=damaged/rmkv_pretrain_step_10/model.safetensors bs=1 seek=9000 conv=notrunc 2>/dev/null
+refused "a flipped bit" "damaged after it was written" "$recipes/single.lua" --checkpoint damaged/rmkv_pretrain_step_10
+cp text.txt more.txt
+"$rmkv" "$recipes/pretrain.lua" --out moved --steps 2 --data text.txt --val text.txt "${small[@]}" >/dev/null 2>&1 </dev/null
+refused "resuming on other data" "--reset_epochs" "$recipes/pretrain.lua" --out moved --steps 4 --data more.txt \
+  --val text.txt "${small[@]}" --resume latest
+
+# An update that ruins the model: what follows is left out, and after three the run goes back to good weights.
+sed 's/lr = schedule.warmup_stable_decay.*/lr = function(_, step) return step == 22 and 1000 or 1e-3 end,/' \
+  "$recipes/pretrain.lua" >diverge.lua
+diverge() {
+  "$rmkv" diverge.lua --out "$1" --steps 40 --save_every 5 --max_skipped 3 --eval_every 0 --data text.txt --val text.txt \
+    "${small[@]}" "${@:2}" 2>&1 </dev/null
+}
+out=$(diverge back)
+same "status of a run that came back" $? 0
+has "updates are left out" "$out" "step 23: update left out"
+has "the run rolls back" "$out" "rolled back to the weights of step 20"
+has "the journal knows" "$(cat back/journal.jsonl)" '"event":"rollback"'
+same "the loss is sound again" "$(tail -n 1 back/logs/steps.jsonl | grep -c '"skipped":false')" 1
+out=$(diverge stop --save_every 0)
+same "status without a checkpoint to go back to" $? 1
+has "then it stops with advice" "$out" "lower --lr"
 
 # A recipe is edited while it runs: a faulty edit is refused, a good one taken, both go to the journal.
 cp "$recipes/pretrain.lua" mine.lua
