@@ -45,7 +45,14 @@ if not opt.output or opt.tensors then
 end
 
 local format = opt.to
-if format == "" then format = opt.output:match "%.bin$" and "ggmf" or "safetensors" end
+if format == "" then
+  local ending = opt.output:lower():match "%.(%w+)$"
+  format = ending == "bin" and "ggmf" or "safetensors"
+  if ending == "gguf" or ending == "pth" or ending == "pt" then
+    error(("TO: got %s, expected a .safetensors or .bin (ggmf) file: .%s files are read, not written"):format(
+      opt.output, ending), 0)
+  end
+end
 
 local shown = 0
 local function progress(written, total)

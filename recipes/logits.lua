@@ -13,8 +13,8 @@ local opt = rmkv.options {
   mode = { "parallel", "parallel, recurrent (token by token) or chunks=N" },
   all = { false, "logits after every token, not only after the last" },
   greedy = { 0, "then go on with the likeliest token this many times", min = 0 },
-  state_in = { "", "start from this saved state" },
-  state_out = { "", "save the state at the end" },
+  state_in = { "", "start from this saved state; .f32: in rwkv.cpp's flat layout" },
+  state_out = { "", "save the state at the end; .f32: in rwkv.cpp's flat layout" },
   weights = { "", "RWKV: packed weights for inference (stored, fp32, fp16, bf16, q8_0, ..); empty: plain fp32" },
   dtype = { "fp32", "dtype of products without packed weights", choices = { "fp32", "bf16", "fp64" } },
   deterministic = { false, "the same bits for every mode, chunk and number of threads" },
@@ -37,7 +37,10 @@ local function read_ids()
   local text, name = opt.ids, "--ids"
   if opt.ids_file ~= "" then
     name = "--ids-file"
-    text = opt.ids_file == "-" and io.read "*a" or rmkv.system.read_file(opt.ids_file)
+    local file, reason = io.stdin, nil
+    if opt.ids_file ~= "-" then file, reason = io.open(opt.ids_file, "rb") end -- a pipe will do
+    text = file and file:read "*a"
+    if not text then error(("--ids-file: %s"):format(reason or opt.ids_file .. ": cannot be read"), 0) end
   end
   local ids = {}
   for word in text:gmatch "[^%s,]+" do
@@ -58,7 +61,14 @@ if not chunk or chunk < 1 then
   error(("--mode: got %q, expected parallel, recurrent or chunks=N"):format(opt.mode), 0)
 end
 
-local state = opt.state_in ~= "" and rmkv.state.load(opt.state_in) or model:state(1)
+local function is_flat(path) return path:match "%.f32$" ~= nil end
+
+local state = model:state(1)
+if is_flat(opt.state_in) then
+  state:load_flat(opt.state_in)
+elseif opt.state_in ~= "" then
+  state = rmkv.state.load(opt.state_in)
+end
 local rows = {}
 
 -- Feeds ids and keeps their rows: all of them, or the last alone in place of what was kept.
@@ -87,7 +97,11 @@ if opt.greedy > 0 then
     if i < opt.greedy then last = feed { greedy[i] } end
   end
 end
-if opt.state_out ~= "" then state:save(opt.state_out) end
+if is_flat(opt.state_out) then
+  state:save_flat(opt.state_out)
+elseif opt.state_out ~= "" then
+  state:save(opt.state_out)
+end
 
 if opt.out ~= "" then
   rmkv.system.write_file(opt.out, logits:to("fp32"):pack())
