@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <tuple>
 
 #include "core/base/error.h"
@@ -15,14 +16,20 @@
 namespace rmkv {
 namespace {
 
-using IdOf = std::unordered_map<std::string_view, int32_t>;
+// Bits that tell where in a word a byte stands.
+constexpr size_t kInside = 1, kAtEnd = 2;
+
+TextIds ids_of_entries(const BpeSpec& spec) {
+  TextIds id_of(spec.entries.size());
+  for (size_t id = 0; id < spec.entries.size(); ++id) {
+    if (!spec.entries[id].empty()) id_of.add(spec.entries[id], static_cast<int32_t>(id));
+  }
+  return id_of;
+}
 
 std::vector<MergeTable::Merge> resolve_listed(const BpeSpec& spec, const std::string& where) {
-  IdOf id_of;
-  id_of.reserve(spec.entries.size());
-  for (size_t id = 0; id < spec.entries.size(); ++id) {
-    if (!spec.entries[id].empty()) id_of.emplace(spec.entries[id], static_cast<int32_t>(id));
-  }
+  // Made when it is needed: merges mostly make the tokens in the order of their ids.
+  std::optional<TextIds> id_of;
   if (spec.merges.size() > MergeTable::kMaxMerges) {
     fail(where, std::to_string(spec.merges.size()) + " merges",
          "at most " + std::to_string(MergeTable::kMaxMerges));
@@ -36,12 +43,19 @@ std::vector<MergeTable::Merge> resolve_listed(const BpeSpec& spec, const std::st
     if (tail.size() < prefix) fail(where, "a merge with '" + tail + "'", "a word's prefix on it");
     whole = spec.entries[left];
     whole.append(tail, prefix);
-    const auto found = id_of.find(whole);
-    if (found == id_of.end()) {
+    const int32_t guess = merges.empty() ? -1 : merges.back().result + 1;
+    if (guess >= 0 && static_cast<size_t>(guess) < spec.entries.size() &&
+        spec.entries[guess] == whole) {
+      merges.push_back({left, right, guess});
+      continue;
+    }
+    if (!id_of) id_of = ids_of_entries(spec);
+    const int32_t id = id_of->find(whole);
+    if (id < 0) {
       fail(where, "a merge that makes '" + whole + "'",
            "a merge whose result is in the vocabulary");
     }
-    merges.push_back({left, right, found->second});
+    merges.push_back({left, right, id});
   }
   return merges;
 }
@@ -53,9 +67,9 @@ BpeModel::BpeModel(BpeSpec spec, const std::string& where)
       merges_(spec_.merge_by_id ? std::vector<MergeTable::Merge>() : resolve_listed(spec_, where)),
       plain_(spec_.continuing_prefix.empty() && spec_.end_of_word_suffix.empty()),
       whole_words_(spec_.entries.size()) {
-  if (spec_.byte_level && !plain_) fail(where, "affixes of words", "none over bytes");
   add_words();
   find_symbols();
+  if (spec_.byte_level && !plain_) find_affixed_symbols();
   if (spec_.merge_by_id) {
     std::vector<MergeTable::Merge> merges;
     std::vector<uint32_t> ranks;
@@ -77,13 +91,17 @@ BpeModel::BpeModel(BpeSpec spec, const std::string& where)
   if (!spec_.byte_level && plain_ && !spec_.ignore_merges) cuts_ = make_merge_cuts(spec_, merges_);
   const bool all_bytes = spec_.byte_level && std::find(std::begin(byte_ids_), std::end(byte_ids_),
                                                        -1) == std::end(byte_ids_);
-  if (all_bytes && !spec_.ignore_merges) long_word_cuts_ = make_byte_cuts(words_, merges_);
-  only_bytes_ = all_bytes && merges_.merges().empty() && !spec_.ignore_merges;
+  if (all_bytes && plain_ && !spec_.ignore_merges)
+    long_word_cuts_ = make_byte_cuts(words_, merges_);
+  only_bytes_ = all_bytes && plain_ && merges_.merges().empty() && !spec_.ignore_merges;
 }
 
 void BpeModel::add_words() {
   std::vector<uint32_t> offsets;
   std::vector<bool> known;
+  offsets.reserve(spec_.entries.size() + 1);
+  known.reserve(spec_.entries.size());
+  words_.reserve(spec_.entries.size());
   for (const std::string& entry : spec_.entries) {
     offsets.push_back(static_cast<uint32_t>(bytes_.size()));
     const size_t before = bytes_.size();
@@ -97,15 +115,14 @@ void BpeModel::add_words() {
                   : std::string_view());
   }
   if (spec_.byte_level && !spec_.ignore_merges && !spec_.merge_by_id) return;
-  id_of_.reserve(words_.size());
+  id_of_ = TextIds(words_.size());
   for (size_t id = 0; id < words_.size(); ++id) {
-    if (!words_[id].empty()) id_of_.emplace(words_[id], static_cast<int32_t>(id));
+    if (!words_[id].empty()) id_of_.add(words_[id], static_cast<int32_t>(id));
   }
 }
 
 int32_t BpeModel::find(std::string_view text) const {
-  const auto found = id_of_.find(text);
-  return found == id_of_.end() ? -1 : found->second;
+  return id_of_.find(text);
 }
 
 void BpeModel::find_symbols() {
@@ -128,6 +145,21 @@ void BpeModel::find_symbols() {
     char name[8];
     std::snprintf(name, sizeof(name), "<0x%02X>", byte);
     byte_ids_[byte] = find(name);
+  }
+}
+
+// CLIP writes its bytes as "a" inside a word and "a</w>" at its end.
+void BpeModel::find_affixed_symbols() {
+  const TextIds id_of = ids_of_entries(spec_);
+  affixed_ids_.assign(4 * 256, -1);
+  for (size_t place = 0; place < 4; ++place) {
+    for (size_t byte = 0; byte < 256; ++byte) {
+      const char c = static_cast<char>(byte);
+      std::string symbol = (place & kInside) != 0 ? spec_.continuing_prefix : "";
+      symbol += spell_bytes({&c, 1});
+      if ((place & kAtEnd) != 0) symbol += spec_.end_of_word_suffix;
+      affixed_ids_[place * 256 + byte] = id_of.find(symbol);
+    }
   }
 }
 
@@ -177,16 +209,29 @@ void BpeModel::encode_word(std::string_view word, WordScratch& scratch) const {
 
 void BpeModel::split_bytes(std::string_view word, std::vector<int32_t>& ids) const {
   bool after_unknown = false;
-  for (const char c : word) {
-    const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+  for (size_t i = 0; i < word.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(word[i]);
+    int32_t id = byte_ids_[byte];
+    if (!plain_) {
+      const size_t place = (i > 0 ? kInside : 0) | (i + 1 == word.size() ? kAtEnd : 0);
+      id = affixed_ids_[place * 256 + byte];
+    }
     const bool unknown = id < 0;
     if (!unknown) {
       ids.push_back(id);
-    } else if (spec_.unknown_id >= 0 && !(after_unknown && spec_.fuse_unknown)) {
+    } else if (has_unknown() && !(after_unknown && spec_.fuse_unknown)) {
       ids.push_back(spec_.unknown_id);
     }
     after_unknown = unknown;
   }
+}
+
+bool BpeModel::has_unknown() const {
+  if (!spec_.missing_unknown.empty()) {
+    fail("tokenizer.encode", "text that needs the unknown token '" + spec_.missing_unknown + "'",
+         "text of the vocabulary, which lacks that token");
+  }
+  return spec_.unknown_id >= 0;
 }
 
 // As Hugging Face does it (models/bpe/model.rs, merge_word), so an unknown token waits until the
@@ -226,7 +271,7 @@ void BpeModel::split_characters(std::string_view word, std::vector<int32_t>& ids
       for (const char byte : symbol) ids.push_back(byte_id(byte));
       continue;
     }
-    if (spec_.unknown_id < 0) continue;
+    if (!has_unknown()) continue;
     if (waiting && !spec_.fuse_unknown) ids.push_back(spec_.unknown_id);
     waiting = true;
   }

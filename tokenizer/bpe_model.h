@@ -11,6 +11,7 @@
 
 #include "tokenizer/bpe_spec.h"
 #include "tokenizer/merge_table.h"
+#include "tokenizer/text_ids.h"
 #include "tokenizer/word_model.h"
 
 namespace rmkv {
@@ -36,20 +37,23 @@ class BpeModel : public WordModel {
   // The words that the vocabulary knows, as they stand in text.
   void add_words();
   void find_symbols();
+  void find_affixed_symbols();
   void add_whole_words();
   void split_bytes(std::string_view word, std::vector<int32_t>& ids) const;
   void split_characters(std::string_view word, std::vector<int32_t>& ids) const;
   int32_t find(std::string_view text) const;
+  bool has_unknown() const;
 
   BpeSpec spec_;
   MergeTable merges_;
   std::string bytes_;                    // of all words, one after another
   std::vector<std::string_view> words_;  // by id, views into bytes_; empty where there is none
-  std::unordered_map<std::string_view, int32_t> id_of_;    // only where words are looked up whole
+  TextIds id_of_;                        // only where words are looked up whole
   std::unordered_map<uint32_t, int32_t> id_of_character_;  // text only, without affixes
-  int32_t byte_ids_[256];   // the token of a byte (over characters: <0x..>), or -1
-  int32_t ascii_ids_[128];  // over characters: of the ASCII ones, or -1
-  bool plain_;              // no affixes
+  int32_t byte_ids_[256];             // the token of a byte (over characters: <0x..>), or -1
+  int32_t ascii_ids_[128];            // over characters: of the ASCII ones, or -1
+  std::vector<int32_t> affixed_ids_;  // of bytes with affixes: [place in the word, 256], or -1
+  bool plain_;                        // no affixes
   bool only_bytes_ = false;
   WholeWords whole_words_;
   SplitterPtr cuts_, long_word_cuts_;

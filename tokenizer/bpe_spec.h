@@ -25,6 +25,9 @@ struct BpeSpec {
   // For what the vocabulary lacks otherwise: an id, or -1 to drop it; fused: one token for a run.
   int32_t unknown_id = -1;
   bool fuse_unknown = false;
+  // The unknown token's name where the vocabulary lacks it (then unknown_id is -1): a text that
+  // needs it is an Error.
+  std::string missing_unknown;
   // Written before every character of a word but the first, and behind its last one.
   std::string continuing_prefix, end_of_word_suffix;
   double dropout = 0;  // a merge is passed over with this probability (word_model.h)

@@ -27,28 +27,28 @@ class Places {
   // A base >= 1, used by no other node, at which all `bytes` (ascending) fall on free slots; takes
   // them.
   size_t take(const std::vector<uint32_t>& bytes) {
-    for (size_t slot = std::max<size_t>(first_free_, bytes[0] + 1);; ++slot) {
-      grow(slot + 512);
-      if (used_[slot] != 0) continue;
-      const size_t base = slot - bytes[0];
-      if (base_used_[base] != 0) continue;
-      if (std::any_of(bytes.begin(), bytes.end(), [&](uint32_t b) { return used_[base + b]; })) {
-        continue;
-      }
-      base_used_[base] = 1;
-      for (const uint32_t b : bytes) used_[base + b] = 1;
-      end_ = std::max(end_, base + bytes.back() + 1);
-      // Only the last slots are searched, or crowded ones before them would make this quadratic.
-      if (end_ > kWindow) first_free_ = std::max(first_free_, end_ - kWindow);
-      while (used_[first_free_] != 0) ++first_free_;
-      return base;
-    }
+    grow(std::max(first_free_, end_) + 1024);
+    size_t slot = std::max<size_t>(first_free_, bytes[0] + 1);
+    // Free slots without limit lie behind end_.
+    while (!fits(slot - bytes[0], bytes)) ++slot;
+    const size_t base = slot - bytes[0];
+    base_used_[base] = 1;
+    for (const uint32_t b : bytes) used_[base + b] = 1;
+    end_ = std::max(end_, base + bytes.back() + 1);
+    // Only the last slots are searched, or crowded ones before them would make this quadratic.
+    if (end_ > kWindow) first_free_ = std::max(first_free_, end_ - kWindow);
+    while (used_[first_free_] != 0) ++first_free_;
+    return base;
   }
   size_t size() const { return end_ + 256; }  // so that any byte may be added to any base
 
  private:
-  static constexpr size_t kWindow = 512;
+  static constexpr size_t kWindow = 128;
 
+  bool fits(size_t base, const std::vector<uint32_t>& bytes) const {
+    if (base_used_[base] != 0) return false;
+    return std::none_of(bytes.begin(), bytes.end(), [&](uint32_t b) { return used_[base + b]; });
+  }
   void grow(size_t size) {
     if (size <= used_.size()) return;
     used_.resize(size * 2);
@@ -61,28 +61,32 @@ class Places {
 
 }  // namespace
 
-ByteTrie::ByteTrie(Entries entries) : starts_(65536, 0), singles_{} {
+ByteTrie::ByteTrie(Entries entries) : starts_(kStarts, 0), values_(kStarts, -1) {
   std::sort(entries.begin(), entries.end());
+  std::fill(std::begin(singles_), std::end(singles_), -1);
   Places places;
   std::deque<Node> open;
+  for (const auto& [key, value] : entries) longest_key_ = std::max(longest_key_, key.size());
   for (size_t i = 0; i < entries.size();) {
-    const std::string_view key = entries[i].first;
-    RMKV_ASSERT(!key.empty() && entries[i].second >= 0);
+    const auto& [key, value] = entries[i];
+    RMKV_ASSERT(!key.empty() && value >= 0);
     if (key.size() == 1) {
-      const uint32_t byte = byte_at(key, 0);
-      singles_[byte] = (static_cast<uint64_t>(entries[i].second) + 1) << 32;
+      const uint32_t first = byte_at(key, 0);
+      singles_[first] = value;
       for (uint32_t second = 0; second < 256; ++second) {
-        starts_[byte << 8 | second] = singles_[byte] | uint64_t{1} << kBaseBits;
+        starts_[first << 8 | second] = 1u << kBaseBits;
+        values_[first << 8 | second] = value;
       }
       ++i;
       continue;
     }
     const size_t start = byte_at(key, 0) << 8 | byte_at(key, 1);
+    const std::string_view two = key.substr(0, 2);
     size_t last = i;
-    while (last < entries.size() && entries[last].first.substr(0, 2) == key.substr(0, 2)) ++last;
+    while (last < entries.size() && entries[last].first.substr(0, 2) == two) ++last;
     if (key.size() == 2) {
-      starts_[start] = (static_cast<uint64_t>(entries[i].second) + 1) << 32 | uint64_t{2}
-                                                                                  << kBaseBits;
+      starts_[start] = 2u << kBaseBits;
+      values_[start] = value;
       ++i;
     }
     if (i < last) open.push_back({i, last, 2, start});
@@ -97,18 +101,22 @@ ByteTrie::ByteTrie(Entries entries) : starts_(65536, 0), singles_{} {
       if (bytes.empty() || bytes.back() != byte) bytes.push_back(byte);
     }
     const size_t base = places.take(bytes);
-    if (base > kBaseMask) fail("tokenizer", "a vocabulary of more than 8 million nodes", "less");
-    if (slots_.size() < places.size()) slots_.resize(places.size(), 0);
-    (node.depth == 2 ? starts_[node.slot] : slots_[node.slot]) |= base;
+    if (base > kBaseMask) fail("tokenizer", "a vocabulary of more than 4 million nodes", "less");
+    if (slots_.size() < places.size()) {
+      slots_.resize(places.size(), 0);
+      values_.resize(kStarts + places.size(), -1);
+    }
+    (node.depth == 2 ? starts_[node.slot] : slots_[node.slot]) |= static_cast<uint32_t>(base);
     for (size_t i = node.first; i < node.last;) {
-      const std::string_view key = entries[i].first;
+      const auto& [key, value] = entries[i];
       const uint32_t byte = byte_at(key, node.depth);
       const size_t slot = base + byte;
-      slots_[slot] = uint64_t{0x100 | byte} << kBaseBits;
+      slots_[slot] = (0x100 | byte) << kByteBits;
       size_t last = i;
       while (last < node.last && byte_at(entries[last].first, node.depth) == byte) ++last;
       if (key.size() == node.depth + 1) {
-        slots_[slot] |= (static_cast<uint64_t>(entries[i].second) + 1) << 32;
+        slots_[slot] |= 1u << kValueBit;
+        values_[kStarts + slot] = value;
         ++i;
       }
       if (i < last) open.push_back({i, last, node.depth + 1, slot});

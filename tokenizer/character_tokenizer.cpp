@@ -109,14 +109,16 @@ TokenizerPtr make_character_tokenizer(std::string_view text) {
   return make_from_code_points(code_points, "tokenizer.characters");
 }
 
-TokenizerPtr make_byte_tokenizer() {
+namespace {
+
+TokenizerPtr make_from_bytes(std::span<const std::string_view> special_tokens) {
   BpeSpec spec;
   PipelineSpec pipeline = PipelineSpec::byte_level("");
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
     spec.entries.push_back(spell_bytes({&c, 1}));
   }
-  for (const std::string_view name : kSpecialTokens) {
+  for (const std::string_view name : special_tokens) {
     pipeline.added_tokens.push_back(
         {.id = static_cast<int32_t>(spec.entries.size()), .content = std::string(name)});
     spec.entries.emplace_back(name);
@@ -125,6 +127,16 @@ TokenizerPtr make_byte_tokenizer() {
   return std::make_shared<PipelineTokenizer>(
       std::move(pipeline), [&](bool) { return std::make_unique<BpeModel>(std::move(spec), where); },
       where);
+}
+
+}  // namespace
+
+TokenizerPtr make_byte_tokenizer() {
+  return make_from_bytes(kSpecialTokens);
+}
+
+TokenizerPtr make_plain_byte_tokenizer() {
+  return make_from_bytes({});
 }
 
 }  // namespace rmkv

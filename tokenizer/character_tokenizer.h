@@ -35,4 +35,8 @@ class CharacterTokenizer : public Tokenizer {
   AddedTokens added_tokens_;
 };
 
+// Ids 0..255 are the bytes, and nothing else: for models that were trained so.  With special
+// tokens: make_byte_tokenizer (tokenizer.h).
+TokenizerPtr make_plain_byte_tokenizer();
+
 }  // namespace rmkv

@@ -20,10 +20,10 @@ TokenizerPtr load_gpt2(const std::string& vocab_path, const std::string& merges_
   const JsonText json(vocab, vocab_path);
   BpeSpec spec;
   PipelineSpec pipeline = PipelineSpec::byte_level("");
-  const IdsOfStrings id_of = read_vocab(json.root(), spec.entries);
+  const TextIds id_of = read_vocab(json.root(), spec.entries);
   read_merge_lines(merges, merges_path, id_of, spec);
-  if (const auto found = id_of.find(kEndOfText); found != id_of.end()) {
-    pipeline.added_tokens.push_back({.id = found->second, .content = std::string(kEndOfText)});
+  if (const int32_t id = id_of.find(kEndOfText); id >= 0) {
+    pipeline.added_tokens.push_back({.id = id, .content = std::string(kEndOfText)});
   }
   return std::make_shared<PipelineTokenizer>(
       std::move(pipeline),

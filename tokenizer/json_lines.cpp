@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "core/base/error.h"
+#include "core/base/json_quote.h"
 #include "tokenizer/id_format.h"
 #include "tokenizer/json_node.h"
-#include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode.h"
 
 namespace rmkv {
@@ -64,7 +64,7 @@ std::string decode_json_lines(const Tokenizer& tokenizer, std::string_view lines
   std::string out;
   for_each_line(lines, first_line, [&](std::string_view line, const std::string& where) {
     const std::string text = tokenizer.decode(read_ids(line, IdFormat::kJson, where), skip_special);
-    out += json_quoted(is_valid_utf8(text) ? text : valid_utf8(text));
+    append_json_quoted(is_valid_utf8(text) ? text : valid_utf8(text), out);
     out += '\n';
   });
   return out;

@@ -23,7 +23,8 @@ class Matcher {
 
 using MatcherPtr = std::unique_ptr<const Matcher>;
 
-// Compiled by PCRE2.  Classes such as \p{L} and \s mean those of Unicode 16.0 (unicode.h), `^` and
+// Compiled by PCRE2 (regex_dialect.h).  Classes such as \p{L} and \s mean those of Unicode 16.0
+// (unicode.h), `^` and
 // `$` stand at line ends, as in the library that tokenizer.json files are made for.  Throws when
 // the expression does not compile; `where` opens the message.
 MatcherPtr make_regex_matcher(std::string_view regex, const std::string& where);
@@ -39,8 +40,5 @@ MatcherPtr make_word_matcher();
 
 // {"Regex": ...} or {"String": ...}.
 MatcherPtr read_pattern(const JsonNode& pattern);
-
-// `regex` with classes of Unicode 16.0 written out, for PCRE2 libraries of other versions.
-std::string pin_unicode_classes(std::string_view regex);
 
 }  // namespace rmkv

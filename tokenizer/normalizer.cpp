@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "tokenizer/byte_level.h"
+#include "tokenizer/charsmap.h"
 #include "tokenizer/matcher.h"
 #include "tokenizer/normal_form.h"
 #include "tokenizer/unicode.h"
@@ -152,6 +153,38 @@ class ReplaceByteNormalizer : public Normalizer {
   const std::string content_;
 };
 
+// The cleaning of SentencePiece's rules "nmt" (google/sentencepiece, builder.cc): control
+// characters go, what looks blank becomes a blank.
+class NmtNormalizer : public Normalizer {
+ public:
+  void apply(std::string& text) const override {
+    std::string out;
+    out.reserve(text.size());
+    const char* const end = text.data() + text.size();
+    for (const char* p = text.data(); p < end;) {
+      const Utf8Char c = decode_utf8(p, end);
+      if (is_blank(c.code_point)) {
+        out += ' ';
+      } else if (!is_control(c.code_point)) {
+        out.append(p, c.size_bytes);
+      }
+      p += c.size_bytes;
+    }
+    text.swap(out);
+  }
+
+ private:
+  static bool is_control(uint32_t c) {
+    return (c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+           c == 0x9F;
+  }
+  static bool is_blank(uint32_t c) {
+    return c == '\t' || c == '\n' || c == 0x0C || c == '\r' || c == 0x1680 ||
+           (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+           c == 0xFEFF || c == 0xFFFD;
+  }
+};
+
 class SpellingNormalizer : public Normalizer {
  public:
   void apply(std::string& text) const override { text = spell_bytes(text); }
@@ -244,6 +277,8 @@ NormalizerPtr read_normalizer(const JsonNode& node) {
   if (type == "ByteLevel") return std::make_unique<SpellingNormalizer>();
   if (type == "BertNormalizer") return read_bert(node);
   if (type == "Replace") return read_replace(node);
+  if (type == "Nmt") return std::make_unique<NmtNormalizer>();
+  if (type == "Precompiled") return make_charsmap_normalizer(node);
   if (type == "Prepend") {
     return std::make_unique<PrependNormalizer>(node.get("prepend").as_string());
   }
@@ -260,8 +295,8 @@ NormalizerPtr read_normalizer(const JsonNode& node) {
     return std::make_unique<SequenceNormalizer>(std::move(steps));
   }
   fail(node.where, "a normalizer of type '" + std::string(type) + "'",
-       "NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Replace, Prepend, ByteLevel, "
-       "BertNormalizer or Sequence");
+       "NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Lowercase, Strip, StripAccents, Replace, Prepend, "
+       "ByteLevel, BertNormalizer or Sequence");
 }
 
 }  // namespace rmkv

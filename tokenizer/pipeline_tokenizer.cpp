@@ -2,12 +2,11 @@
 #include "tokenizer/pipeline_tokenizer.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <new>
-#include <thread>
 
 #include "core/base/error.h"
+#include "tokenizer/huge_pages.h"
+#include "tokenizer/in_order.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/word_encoder.h"
@@ -198,6 +197,7 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
   ScratchLease lease(*this);
   Scratch& scratch = *lease;
   const size_t first = ids.size();
+  ask_for_huge_pages(ids.data() + first, (ids.capacity() - first) * sizeof(int32_t));
   const double share = options.dropout >= 0 ? options.dropout : model_->dropout();
   MergeDropout dropout{share, RandomStream(options.seed, "dropout")};
   if (share > 0) scratch.encoder.scratch().dropout = &dropout;
@@ -236,7 +236,7 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
   }
 }
 
-// Every thread takes the next part, with a working memory of its own.
+// Every part has a working memory of its own.
 void PipelineTokenizer::encode_in_parallel(std::string_view text, int threads,
                                            std::vector<int32_t>& ids) const {
   std::vector<std::string_view> parts;
@@ -247,28 +247,16 @@ void PipelineTokenizer::encode_in_parallel(std::string_view text, int threads,
     text.remove_prefix(size);
   }
   std::vector<std::vector<int32_t>> found(parts.size());
-  std::vector<std::exception_ptr> errors(parts.size());
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
+  const auto encode_part = [&](size_t i) {
     ScratchLease lease(*this);
-    for (size_t i = next++; i < parts.size(); i = next++) {
-      try {
-        found[i].reserve(parts[i].size() / 3);
-        encode_text(parts[i], false, 1, *lease, found[i]);
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
-    }
+    found[i].reserve(parts[i].size() / 3);
+    encode_text(parts[i], false, 1, *lease, found[i]);
   };
-  {
-    std::vector<std::jthread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back(work);
-    work();
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error != nullptr) std::rethrow_exception(error);
-  }
-  for (const std::vector<int32_t>& part : found) ids.insert(ids.end(), part.begin(), part.end());
+  const auto append = [&](size_t i) {
+    ids.insert(ids.end(), found[i].begin(), found[i].end());
+    found[i] = {};
+  };
+  run_in_order(parts.size(), threads, encode_part, append);
 }
 
 void PipelineTokenizer::encode_text(std::string_view text, bool at_start, int threads,

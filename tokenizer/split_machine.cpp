@@ -201,6 +201,7 @@ class MachineSplitter : public Splitter {
 }  // namespace
 
 SplitterPtr make_splitter(SplitPattern pattern) {
+  UnicodeClasses::instance();  // made now, not within the first text
   switch (pattern) {
     case SplitPattern::kGpt2:
       return std::make_unique<MachineSplitter<next_gpt2, block_starts_gpt2>>();

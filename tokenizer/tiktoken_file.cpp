@@ -1,9 +1,9 @@
 // tiktoken's rank files: a token's rank is its id and the order of merging.
-#include <array>
 #include <charconv>
 #include <unordered_set>
 
 #include "core/base/error.h"
+#include "tokenizer/base64.h"
 #include "tokenizer/bpe_model.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/merge_table.h"
@@ -41,40 +41,6 @@ const std::vector<KnownRanks>& known_ranks() {
        {{199999, "<|endoftext|>"}, {200018, "<|endofprompt|>"}}},
   };
   return known;
-}
-
-constexpr std::string_view kDigits =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  static const std::array<int8_t, 256> value = [] {
-    std::array<int8_t, 256> table;
-    table.fill(-1);
-    for (size_t i = 0; i < kDigits.size(); ++i) {
-      table[static_cast<unsigned char>(kDigits[i])] = static_cast<int8_t>(i);
-    }
-    return table;
-  }();
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  size_t padding = 0;
-  while (padding < 2 && text.ends_with('=')) {
-    text.remove_suffix(1);
-    ++padding;
-  }
-  std::string bytes;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const int8_t digit = value[static_cast<unsigned char>(c)];
-    if (digit < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> count & 255);
-    }
-  }
-  return bytes;
 }
 
 struct Line {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "tokenizer/huge_pages.h"
 
 namespace rmkv {
 namespace {
@@ -42,6 +43,8 @@ void TokenTable::decode(std::span<const int32_t> ids, bool skip_special, std::st
     total += offsets_[id + 1] - offsets_[id];
   }
   const size_t before = text.size();
+  text.reserve(before + total + kCopyBytes);
+  ask_for_huge_pages(text.data() + before, total);
   text.resize(before + total + kCopyBytes);
   char* out = text.data() + before;
   for (const int32_t id : ids) {

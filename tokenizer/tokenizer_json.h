@@ -12,9 +12,6 @@
 
 namespace rmkv {
 
-// A JSON string with its quotes; `text` is UTF-8.
-std::string json_quoted(std::string_view text);
-
 // A whole file around the member "model".
 std::string write_file_json(const PipelineSpec& spec, const std::string& model);
 

@@ -25,7 +25,7 @@ constexpr std::string_view kTopLevelKeys[] = {"version",        "truncation", "p
 
 // Hugging Face does not take ids from the file: a token has the id that the vocabulary gives it,
 // another one the next free id.
-std::vector<AddedToken> read_added_tokens(const JsonNode& file, const IdsOfStrings& id_of) {
+std::vector<AddedToken> read_added_tokens(const JsonNode& file, const TextIds& id_of) {
   std::vector<AddedToken> tokens;
   const auto list = file.find("added_tokens");
   if (!list || list->is_null()) return tokens;
@@ -49,8 +49,8 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& file, const IdsOfStrin
       tokens[known->second] = token;
       continue;
     }
-    const auto found = id_of.find(content);
-    token.id = found != id_of.end() ? found->second : std::max(greatest + 1, vocab_size);
+    token.id = id_of.find(content);
+    if (token.id < 0) token.id = std::max(greatest + 1, vocab_size);
     if (token.id > MergeTable::kMaxId) fail(node.where, "more tokens", "at most 2,097,151");
     greatest = std::max(greatest, token.id);
     place_of.emplace(content, tokens.size());
@@ -71,7 +71,7 @@ std::string text_of(const JsonNode& file, const char* key) {
   return member ? std::string(simdjson::minify(member->value)) : "null";
 }
 
-PipelineSpec read_pipeline(const JsonNode& file, const IdsOfStrings& id_of) {
+PipelineSpec read_pipeline(const JsonNode& file, const TextIds& id_of) {
   return {.truncation = text_of(file, "truncation"),
           .padding = text_of(file, "padding"),
           .normalizer = text_of(file, "normalizer"),
@@ -81,20 +81,20 @@ PipelineSpec read_pipeline(const JsonNode& file, const IdsOfStrings& id_of) {
           .added_tokens = read_added_tokens(file, id_of)};
 }
 
-TokenizerPtr make_pipeline(const JsonNode& file, const IdsOfStrings& id_of,
+TokenizerPtr make_pipeline(const JsonNode& file, const TextIds& id_of,
                            const PipelineTokenizer::ModelMaker& make_model) {
   return std::make_shared<PipelineTokenizer>(read_pipeline(file, id_of), make_model, file.where);
 }
 
-int32_t read_unknown_id(const JsonNode& model, const IdsOfStrings& id_of) {
+int32_t read_unknown_id(const JsonNode& model, const TextIds& id_of) {
   const auto unknown = model.find("unk_token");
   if (!unknown || unknown->is_null()) return -1;
-  const auto found = id_of.find(unknown->as_string());
-  if (found == id_of.end()) {
+  const int32_t id = id_of.find(unknown->as_string());
+  if (id < 0) {
     fail(unknown->where, "'" + std::string(unknown->as_string()) + "'",
          "a token of the vocabulary");
   }
-  return found->second;
+  return id;
 }
 
 TokenizerPtr read_bpe(const JsonNode& file, const JsonNode& model) {
@@ -111,9 +111,12 @@ TokenizerPtr read_bpe(const JsonNode& file, const JsonNode& model) {
       fail(dropout->where, std::to_string(spec.dropout), "a share from 0 to 1");
     }
   }
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), spec.entries);
+  const TextIds id_of = read_vocab(model.get("vocab"), spec.entries);
   read_merges(model.get("merges"), id_of, spec);
-  spec.unknown_id = read_unknown_id(model, id_of);
+  if (const auto unknown = model.find("unk_token"); unknown && !unknown->is_null()) {
+    spec.unknown_id = id_of.find(unknown->as_string());
+    if (spec.unknown_id < 0) spec.missing_unknown = unknown->as_string();
+  }
   spec.fuse_unknown = model.flag("fuse_unk", false);
   spec.byte_fallback = model.flag("byte_fallback", false);
   spec.ignore_merges = model.flag("ignore_merges", false);
@@ -136,7 +139,7 @@ bool is_character_file(const JsonNode& file) {
 
 TokenizerPtr read_words(const JsonNode& file, const JsonNode& model) {
   std::vector<std::string> entries;
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), entries);
+  const TextIds id_of = read_vocab(model.get("vocab"), entries);
   if (is_character_file(file)) {
     CharacterSpec spec;
     spec.characters = std::move(entries);
@@ -161,7 +164,7 @@ bool is_greedy_file(const JsonNode& file, const JsonNode& model) {
 
 TokenizerPtr read_word_pieces(const JsonNode& file, const JsonNode& model) {
   std::vector<std::string> entries;
-  const IdsOfStrings id_of = read_vocab(model.get("vocab"), entries);
+  const TextIds id_of = read_vocab(model.get("vocab"), entries);
   if (is_greedy_file(file, model)) {
     if (!read_added_tokens(file, id_of).empty()) {
       fail(file.where + ".added_tokens", "tokens", "none beside a greedy vocabulary of bytes");
@@ -193,9 +196,9 @@ TokenizerPtr read_unigram(const JsonNode& file, const JsonNode& model) {
     scores.push_back(pair[1].as_number());
   }
   if (entries.empty()) fail(model.where + ".vocab", "no tokens", "at least one");
-  IdsOfStrings id_of;
+  TextIds id_of(entries.size());
   for (size_t id = 0; id < entries.size(); ++id) {
-    id_of.insert_or_assign(entries[id], static_cast<int32_t>(id));
+    id_of.assign(entries[id], static_cast<int32_t>(id));
   }
   // HF's next free id follows the number of entries, whichever are equal.
   return make_pipeline(file, id_of, [&](bool byte_level) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "core/base/json_quote.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/tokenizer_json.h"
 
@@ -42,44 +43,13 @@ std::string vocab_json(const std::vector<std::string>& tokens) {
   for (size_t id = 0; id < tokens.size(); ++id) {
     if (tokens[id].empty()) continue;
     out += out.size() > 1 ? ",\n      " : "\n      ";
-    out += json_quoted(tokens[id]) + ": " + std::to_string(id);
+    append_json_quoted(tokens[id], out);
+    out += ": " + std::to_string(id);
   }
   return out + "\n    }";
 }
 
 }  // namespace
-
-std::string json_quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          char escape[8];
-          std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned>(c));
-          out += escape;
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + '"';
-}
 
 std::string write_split_json(std::string_view regex) {
   return "{\"type\": \"Split\", \"pattern\": {\"Regex\": " + json_quoted(regex) +
@@ -105,7 +75,8 @@ std::string write_bpe_json(const BpeSpec& spec) {
   std::string model = "{\n    \"type\": \"BPE\",\n    \"dropout\": ";
   model += dropout;
   model += ",\n    \"unk_token\": ";
-  model += spec.unknown_id >= 0 ? json_quoted(spec.entries[spec.unknown_id]) : "null";
+  model += spec.unknown_id >= 0 ? json_quoted(spec.entries[spec.unknown_id])
+                                : text_or_null(spec.missing_unknown);
   model += ",\n    \"continuing_subword_prefix\": " + text_or_null(spec.continuing_prefix);
   model += ",\n    \"end_of_word_suffix\": " + text_or_null(spec.end_of_word_suffix);
   const std::pair<const char*, bool> flags[] = {{"fuse_unk", spec.fuse_unknown},
@@ -119,7 +90,10 @@ std::string write_bpe_json(const BpeSpec& spec) {
   for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
     const auto& [left, right] = spec.merges[rank];
     model += rank > 0 ? ",\n      [" : "\n      [";
-    model += json_quoted(spec.entries[left]) + ", " + json_quoted(spec.entries[right]) + ']';
+    append_json_quoted(spec.entries[left], model);
+    model += ", ";
+    append_json_quoted(spec.entries[right], model);
+    model += ']';
   }
   return model + "\n    ]\n  }";
 }

@@ -17,20 +17,31 @@ const UnicodeClasses& UnicodeClasses::instance() {
 }
 
 UnicodeClasses::UnicodeClasses() {
-  std::map<std::vector<uint16_t>, uint16_t> known;
+  // Most pages are of one class and stored once; of the others hardly two are equal.
+  std::map<uint16_t, uint16_t> page_of_class;
   size_t range = 0;
   for (uint32_t page = 0; page < 0x1100; ++page) {
-    std::vector<uint16_t> content(256, 0);
     const uint32_t first = page * 256, last = first + 255;
     while (range < kUnicodeRangeCount && kUnicodeRanges[range].last < first) ++range;
+    const bool empty = range == kUnicodeRangeCount || kUnicodeRanges[range].first > last;
+    const bool full =
+        !empty && kUnicodeRanges[range].first <= first && kUnicodeRanges[range].last >= last;
+    const auto next_page = static_cast<uint16_t>(pages_.size() / 256);
+    if (empty || full) {
+      const uint16_t classes = empty ? 0 : kUnicodeRanges[range].classes;
+      const auto [entry, is_new] = page_of_class.emplace(classes, next_page);
+      if (is_new) pages_.resize(pages_.size() + 256, classes);
+      page_of_[page] = entry->second;
+      continue;
+    }
+    page_of_[page] = next_page;
+    pages_.resize(pages_.size() + 256, 0);
+    uint16_t* const content = &pages_[pages_.size() - 256];
     for (size_t r = range; r < kUnicodeRangeCount && kUnicodeRanges[r].first <= last; ++r) {
       const uint32_t from = std::max(first, kUnicodeRanges[r].first);
       const uint32_t to = std::min(last, kUnicodeRanges[r].last);
-      std::fill(&content[from - first], &content[to - first] + 1, kUnicodeRanges[r].classes);
+      std::fill(content + (from - first), content + (to - first) + 1, kUnicodeRanges[r].classes);
     }
-    const auto [entry, is_new] = known.emplace(content, static_cast<uint16_t>(known.size()));
-    if (is_new) pages_.insert(pages_.end(), content.begin(), content.end());
-    page_of_[page] = entry->second;
   }
 }
 

@@ -55,8 +55,8 @@ struct LowerRange {
 extern const LowerRange kLowerRanges[];
 extern const size_t kLowerRangeCount;
 
-// Looks up the bits of CharClass of a code point in two steps (pages of 256, equal pages stored
-// once).
+// Looks up the bits of CharClass of a code point in two steps (pages of 256; those of one class are
+// stored once).
 class UnicodeClasses {
  public:
   // Built from the ranges at the first call.

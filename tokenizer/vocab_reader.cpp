@@ -24,19 +24,20 @@ Sides read_merge(const JsonNode& node) {
   if (node.value.is_string()) return split_merge_line(node.as_string(), node.where);
   const simdjson::dom::array sides = node.as_array();
   if (sides.size() != 2) fail(node.where, std::to_string(sides.size()) + " elements", "two tokens");
-  return {JsonNode{sides.at(0), node.where}.as_string(),
-          JsonNode{sides.at(1), node.where}.as_string()};
+  Sides merge;
+  auto side = sides.begin();
+  if ((*side).get(merge.first) != simdjson::SUCCESS) JsonNode{*side, node.where}.as_string();
+  ++side;
+  if ((*side).get(merge.second) != simdjson::SUCCESS) JsonNode{*side, node.where}.as_string();
+  return merge;
 }
 
-void add_merge(const Sides& sides, const IdsOfStrings& id_of, const std::string& where,
-               BpeSpec& spec) {
+void add_merge(const Sides& sides, const TextIds& id_of, const std::string& where, BpeSpec& spec) {
   int32_t ids[2];
   for (int i = 0; i < 2; ++i) {
     const std::string_view side = i == 0 ? sides.first : sides.second;
-    const auto found = id_of.find(side);
-    if (found == id_of.end())
-      fail(where, "'" + std::string(side) + "'", "a token of the vocabulary");
-    ids[i] = found->second;
+    ids[i] = id_of.find(side);
+    if (ids[i] < 0) fail(where, "'" + std::string(side) + "'", "a token of the vocabulary");
   }
   spec.merges.emplace_back(ids[0], ids[1]);
 }
@@ -47,9 +48,8 @@ bool is_comment(std::string_view line) {
 
 }  // namespace
 
-IdsOfStrings read_vocab(const JsonNode& node, std::vector<std::string>& strings) {
-  IdsOfStrings id_of;
-  id_of.reserve(node.as_object().size());
+TextIds read_vocab(const JsonNode& node, std::vector<std::string>& strings) {
+  TextIds id_of(node.as_object().size());
   int32_t greatest = -1;
   for (const auto member : node.as_object()) {
     if (member.key.empty()) fail(node.where, "an empty token", "at least one character");
@@ -58,11 +58,11 @@ IdsOfStrings read_vocab(const JsonNode& node, std::vector<std::string>& strings)
         id > static_cast<uint64_t>(MergeTable::kMaxId)) {
       JsonNode{member.value, node.where + "['" + std::string(member.key) + "']"}.as_id();
     }
-    id_of.insert_or_assign(member.key, static_cast<int32_t>(id));
+    id_of.assign(member.key, static_cast<int32_t>(id));
     greatest = std::max(greatest, static_cast<int32_t>(id));
   }
   strings.resize(static_cast<size_t>(greatest) + 1);
-  for (const auto& [text, id] : id_of) {
+  for (const auto& [text, id] : id_of.entries()) {
     if (!strings[id].empty()) {
       fail(
           node.where,
@@ -74,12 +74,13 @@ IdsOfStrings read_vocab(const JsonNode& node, std::vector<std::string>& strings)
   return id_of;
 }
 
-void read_merges(const JsonNode& node, const IdsOfStrings& id_of, BpeSpec& spec) {
+void read_merges(const JsonNode& node, const TextIds& id_of, BpeSpec& spec) {
   const simdjson::dom::array list = node.as_array();
   spec.merges.reserve(list.size());
   size_t index = 0;
+  JsonNode merge{node};
   for (const simdjson::dom::element value : list) {
-    const JsonNode merge{value, node.where};
+    merge.value = value;
     try {
       if (!value.is_string() || !is_comment(merge.as_string())) {
         add_merge(read_merge(merge), id_of, node.where, spec);
@@ -91,7 +92,7 @@ void read_merges(const JsonNode& node, const IdsOfStrings& id_of, BpeSpec& spec)
   }
 }
 
-void read_merge_lines(std::string_view text, const std::string& name, const IdsOfStrings& id_of,
+void read_merge_lines(std::string_view text, const std::string& name, const TextIds& id_of,
                       BpeSpec& spec) {
   size_t number = 0;
   while (!text.empty()) {

@@ -3,25 +3,23 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/bpe_spec.h"
 #include "tokenizer/json_node.h"
+#include "tokenizer/text_ids.h"
 
 namespace rmkv {
 
-// Views into the JSON text.
-using IdsOfStrings = std::unordered_map<std::string_view, int32_t>;
-
 // Reads an object of text -> id; `strings` becomes the texts by id, empty where an id is unused.
-IdsOfStrings read_vocab(const JsonNode& node, std::vector<std::string>& strings);
+// The result has views into the JSON text.
+TextIds read_vocab(const JsonNode& node, std::vector<std::string>& strings);
 
 // Appends the merges of a JSON array to the spec.
-void read_merges(const JsonNode& node, const IdsOfStrings& id_of, BpeSpec& spec);
+void read_merges(const JsonNode& node, const TextIds& id_of, BpeSpec& spec);
 
 // The same from the lines of a merges.txt; `name` (the file's) opens messages.
-void read_merge_lines(std::string_view text, const std::string& name, const IdsOfStrings& id_of,
+void read_merge_lines(std::string_view text, const std::string& name, const TextIds& id_of,
                       BpeSpec& spec);
 
 }  // namespace rmkv

@@ -3,10 +3,12 @@
 //
 // Text repeats itself: of all words in English books about one in a hundred is new, so most of
 // encoding is this look-up.  A word has two places in one cache line.  The table grows with what it
-// holds up to kMaxBuckets; then a newcomer takes the older one's place.
+// holds; at its largest a newcomer takes the older one's place.
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "tokenizer/word_key.h"
@@ -45,19 +47,27 @@ class WordCache {
   void insert(const WordKey& key, uint64_t hash, const int32_t* ids, size_t count);
 
  private:
-  static constexpr size_t kMinBuckets = size_t{1} << 9;   // 32 KiB, for short prompts
-  static constexpr size_t kMaxBuckets = size_t{1} << 17;  // 8 MiB
+  // 32 KiB for short prompts, 128 KiB, then sizes of whole huge pages: 2 and 8 MiB.
+  static constexpr size_t kSizes[] = {size_t{1} << 9, size_t{1} << 11, size_t{1} << 15,
+                                      size_t{1} << 17};
   static constexpr size_t kMaxSpilled = size_t{1} << 20;  // ids; 4 MiB
 
   struct alignas(64) Bucket {
     Entry entries[2] = {};
   };
 
+  struct Free {
+    void operator()(Bucket* buckets) const { std::free(buckets); }
+  };
+  using Buckets = std::unique_ptr<Bucket[], Free>;
+
+  static Buckets make_buckets(size_t count);
   void place(const Entry& entry, uint64_t hash);
   void grow();
 
-  std::vector<Bucket> buckets_;
-  int shift_;            // 64 - log2(buckets_.size())
+  Buckets buckets_;
+  size_t size_;          // of buckets_; one of kSizes
+  int shift_;            // 64 - log2(size_)
   size_t inserted_ = 0;  // since the last change of size
   std::vector<int32_t> spilled_;
 };

@@ -5,13 +5,11 @@
 #include <array>
 
 #include "core/base/error.h"
+#include "tokenizer/greedy_match.h"
 #include "tokenizer/tokenizer_json.h"
 
 namespace rmkv {
 namespace {
-
-// Ids are gathered in a buffer of this size before they are appended.
-constexpr size_t kBatchIds = 2048;
 
 std::vector<std::pair<std::string_view, int32_t>> trie_entries(
     const std::vector<std::string>& tokens) {
@@ -54,19 +52,9 @@ WorldTokenizer::WorldTokenizer(std::vector<std::string> tokens, const std::strin
   table_.finish();
 }
 
-void WorldTokenizer::encode_to(std::string_view text, const EncodeOptions&,
+void WorldTokenizer::encode_to(std::string_view text, const EncodeOptions& options,
                                std::vector<int32_t>& ids) const {
-  std::array<int32_t, kBatchIds> batch;
-  const char* const end = text.data() + text.size();
-  for (const char* p = text.data(); p < end;) {
-    size_t count = 0;
-    while (count < kBatchIds && p < end) {
-      const ByteTrie::Match match = trie_.longest_prefix(p, end);
-      batch[count++] = match.value;
-      p += match.size_bytes;
-    }
-    ids.insert(ids.end(), batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(count));
-  }
+  match_greedily(trie_, text, options.threads, ids);
 }
 
 std::string WorldTokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {

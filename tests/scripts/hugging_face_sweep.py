@@ -15,6 +15,7 @@ decoder; a Metaspace with prepend_scheme "first" behind a normalizer that strips
 offset.
 """
 import argparse
+import io
 import json
 import os
 import random
@@ -89,6 +90,8 @@ def bpe_trainer(**options):
 
 def added(tokenizer):
     """Added tokens of all kinds."""
+    if tokenizer is None:
+        return None
     tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True), AddedToken("<s>", special=True), AddedToken("</s>", special=True)])
     tokenizer.add_tokens([
         AddedToken("<lead>", lstrip=True, normalized=False), AddedToken("<tail>", rstrip=True, normalized=False),
@@ -134,6 +137,63 @@ def llama2(corpus, metaspace=None, size=1500, fallback=True):
     tokenizer.add_special_tokens([AddedToken("<unk>", normalized=False), AddedToken("<s>", normalized=False), AddedToken("</s>", normalized=False)])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A <s> $B", special_tokens=[("<s>", 1), ("</s>", 2)])
     tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    return tokenizer
+
+
+def charsmap(corpus, rules):
+    """The normalisation rules that SentencePiece writes into a model file; None without that library."""
+    try:
+        import sentencepiece
+    except ImportError:
+        return None
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus), model_writer=written, vocab_size=300,
+                                             normalization_rule_name=rules, minloglevel=2)
+
+    def fields(message):  # of a protocol buffer, those with a length
+        at = 0
+        while at < len(message):
+            key, at = varint(message, at)
+            size, at = varint(message, at) if key & 7 == 2 else ({1: 8, 5: 4}.get(key & 7, 0), at)
+            if key & 7 == 0:
+                _, at = varint(message, at)
+            elif key & 7 == 2:
+                yield key >> 3, message[at:at + size]
+            at += size
+
+    def varint(message, at):
+        value = shift = 0
+        while True:
+            value |= (message[at] & 127) << shift
+            shift, at = shift + 7, at + 1
+            if message[at - 1] < 128:
+                return value, at
+
+    normalizer = dict(fields(written.getvalue()))[3]
+    return dict(fields(normalizer))[2]
+
+
+def sentence_piece(corpus, rules, normalizer, pre_tokenizer):
+    """A Unigram file as it is converted from SentencePiece (T5, XLM-R, ALBERT)."""
+    blob = charsmap(corpus, rules)
+    if blob is None:
+        return None
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizer(normalizers.Precompiled(blob))
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.train_from_iterator(corpus, trainers.UnigramTrainer(vocab_size=800, show_progress=False, unk_token="<unk>", special_tokens=["<unk>", "<s>", "</s>"]))
+    return tokenizer
+
+
+def clip(corpus):
+    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(corpus, bpe_trainer(vocab_size=1500, end_of_word_suffix="</w>", special_tokens=["<|startoftext|>", "<|endoftext|>"],
+                                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
     return tokenizer
 
 
@@ -225,9 +285,17 @@ def shapes(corpus, data):
                        ("split next", P.Split(Regex("[aeiou ]"), "merged_with_next")), ("split contiguous", P.Split(Regex(r"\s"), "contiguous")),
                        ("split inverted", P.Split(Regex(r"\w+"), "removed", invert=True)), ("fixed length", P.FixedLength(4))]:
         yield f"step {name}", lambda step=step: text_bpe(corpus, step)
+    yield "t5", lambda: sentence_piece(corpus, "nmt_nfkc", lambda rules: rules, P.Metaspace())
+    yield "xlm-r", lambda: sentence_piece(corpus, "nmt_nfkc", lambda rules: N.Sequence([rules, N.Replace(Regex(" {2,}"), " ")]), P.Sequence([P.WhitespaceSplit(), P.Metaspace()]))
+    yield "albert", lambda: added(sentence_piece(corpus, "nfkc_cf", lambda rules: N.Sequence([N.Replace("``", '"'), N.NFKD(), N.StripAccents(), N.Lowercase(), rules]), P.Metaspace(prepend_scheme="always")))
+    yield "clip", lambda: clip(corpus)
+    yield "bloom", lambda: byte_bpe(corpus, " ?[^(\\s|[.,!?…。，、।۔،])]+")
+    yield "intervals, hexadecimal", lambda: byte_bpe(corpus, r"\p{N}{1,3}+|[\h_]{2,}|\H")
+    yield "missing unknown", lambda: with_model(byte_bpe(corpus), unk_token="<missing>")
+    yield "normalizer NMT", lambda: added(byte_bpe(corpus, normalizer=N.Nmt()))
     yield "words", lambda: word_level(corpus, P.Whitespace(), N.Lowercase())
     yield "affixes", lambda: text_bpe(corpus, P.WhitespaceSplit(), N.Lowercase(), continuing_subword_prefix="##")
-    yield "clip", lambda: text_bpe(corpus, P.WhitespaceSplit(), N.Lowercase(), end_of_word_suffix="</w>")
+    yield "end of word", lambda: text_bpe(corpus, P.WhitespaceSplit(), N.Lowercase(), end_of_word_suffix="</w>")
 
 
 def with_steps(tokenizer, steps):
@@ -357,7 +425,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, make in shapes(lines, options.data):
             if options.only in name:
-                different += compare(name, make(), program, texts, folder)
+                tokenizer = make()
+                if tokenizer is None:
+                    print(f"{name:28} skipped: no module sentencepiece")
+                    continue
+                different += compare(name, tokenizer, program, texts, folder)
         if options.only in "tiktoken":
             different += compare_tiktoken(program, options.data, texts, folder)
     print(f"{different} differences")

@@ -135,9 +135,10 @@ TEST_CASE("what is not supported is refused by name") {
   CHECK(error_of({}) == "");
   refuses({.top = R"(, "modle": 1)"}, "FILE: got unknown key 'modle'; did you mean 'model'?");
   refuses({.top = R"(, "model": {})"}, "'model' twice");
-  refuses({.normalizer = R"({"type": "Nmt"})"}, "FILE.normalizer: got a normalizer of type 'Nmt'");
-  refuses({.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]})"},
-          "FILE.normalizer.normalizers[0]: got a normalizer of type 'Precompiled'");
+  refuses({.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "Other"}]})"},
+          "FILE.normalizer.normalizers[0]: got a normalizer of type 'Other'");
+  refuses({.normalizer = R"({"type": "Precompiled", "precompiled_charsmap": "?"})"},
+          "FILE.normalizer.precompiled_charsmap: got no base64");
   refuses({.post_processor = R"({"type": "Other"})"},
           "FILE.post_processor: got a post-processor of type 'Other'");
   refuses({.decoder = R"({"type": "CTC"})"}, "FILE.decoder: got a decoder of type 'CTC'");
@@ -154,8 +155,31 @@ TEST_CASE("what is not supported is refused by name") {
            "behavior": "Dropped", "invert": false})"},
           "FILE.pre_tokenizer.behavior: got behavior 'Dropped'");
   refuses({.options = R"("dropout": 1.5, )"}, "FILE.model.dropout");
-  refuses({.options = R"("end_of_word_suffix": "</w>", )"}, "affixes of words");
-  refuses({.options = R"("unk_token": "<none>", )"}, "FILE.model.unk_token: got '<none>'");
+}
+
+TEST_CASE("an unknown token that the vocabulary lacks matters only where it is needed") {
+  const TokenizerPtr bytes = File{.options = R"("unk_token": "<none>", )"}.parse();
+  CHECK(bytes->encode("any text \xff") == bytes->encode("any text \xff"));
+  CHECK(bytes->to_json().find(R"("unk_token": "<none>")") != std::string::npos);
+  const TokenizerPtr text = parse_tokenizer_json(
+      R"({"version": "1.0", "model": {"type": "BPE", "unk_token": "<none>", "vocab": {"a": 0}, "merges": []}})",
+      "FILE");
+  CHECK(text->encode("aa") == Ids{0, 0});
+  CHECK_THROWS_WITH(text->encode("ab"), Catch::Contains("unknown token '<none>'"));
+}
+
+TEST_CASE("bytes at the end of a word have names of their own, as in CLIP's file") {
+  const TokenizerPtr clip =
+      File{.options = R"("end_of_word_suffix": "</w>", )",
+           .more = R"(, "a</w>": 256, "b</w>": 257, "ab</w>": 258, "ba": 259)",
+           .merges = R"([["a", "b</w>"], ["b", "a"]])"}
+          .parse();
+  CHECK(clip->encode("ab") == Ids{258});
+  CHECK(clip->encode("bab") == Ids{'b', 258});
+  CHECK(clip->encode("baa") == Ids{259, 256});
+  CHECK(clip->encode("a a") == Ids{256, ' ', 256});
+  CHECK(clip->decode(clip->encode("ab")) == "ab</w>");
+  CHECK(parse_tokenizer_json(clip->to_json(), "again")->fingerprint() == clip->fingerprint());
 }
 
 TEST_CASE("contradictions and wrong types name their place") {

@@ -7,6 +7,7 @@
 #include "tests/shared_data.h"
 #include "tests/tokenizer/random_text.h"
 #include "tokenizer/byte_trie.h"
+#include "tokenizer/greedy_match.h"
 #include "tokenizer/world_tokenizer.h"
 
 using namespace rmkv;
@@ -119,6 +120,42 @@ TEST_CASE("a trie finds the longest entry of random vocabularies") {
       p += match.size_bytes;
     }
     CHECK(found == naive_encode(id_of, text));
+  }
+}
+
+TEST_CASE("searches from several places at once find the keys of one search") {
+  const uint64_t seed = 79;
+  INFO("seed " << seed);
+  RandomStream random(seed, "greedy");
+  for (int round = 0; round < 4; ++round) {
+    std::map<std::string, int32_t> id_of;
+    for (int byte = 0; byte < 256; ++byte) id_of[std::string(1, static_cast<char>(byte))] = byte;
+    const uint64_t letters = round == 3 ? 1 : 3 + 60 * static_cast<uint64_t>(round);
+    const auto random_bytes = [&](uint64_t size) {
+      std::string bytes;
+      while (bytes.size() < size) bytes += static_cast<char>('A' + random.below(letters));
+      return bytes;
+    };
+    for (int i = 0; i < 3000; ++i) id_of.emplace(random_bytes(1 + random.below(12)), 256 + i);
+    // Longer than a lane, so that one search may run past another's end.
+    if (round % 2 == 1) id_of.emplace(std::string(6000, 'A'), 9000);
+    const ByteTrie trie({id_of.begin(), id_of.end()});
+    for (const size_t size : {0, 1, 2, 50, 9000, 40000, 700000}) {
+      std::string text = random_bytes(size);
+      if (size > 20000) text.replace(10000, 6001, std::string(6001, 'A'));
+      Ids expected;
+      for (const char* p = text.data(); p < text.data() + text.size();) {
+        const ByteTrie::Match match = trie.longest_prefix(p, text.data() + text.size());
+        expected.push_back(match.value);
+        p += match.size_bytes;
+      }
+      for (const int threads : {1, 3}) {
+        Ids found;
+        match_greedily(trie, text, threads, found);
+        INFO("round " << round << ", " << size << " bytes, " << threads << " threads");
+        REQUIRE((found == expected));  // without printing them
+      }
+    }
   }
 }
 

@@ -1,37 +1,11 @@
 // Walking nested arrays.
 #include "core/data/parquet/json_text.h"
 
-#include <cstdio>
+#include "core/base/json_quote.h"
 
 namespace rmkv::parquet_text {
 
 namespace {
-
-void append_quoted(std::string_view text, std::string& out) {
-  out += '"';
-  for (char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          char code[8];
-          std::snprintf(code, sizeof code, "\\u%04x", c);
-          out += code;
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
 
 arrow::Status append_list(const arrow::Array& values, int64_t begin, int64_t end, int depth,
                           std::string& out) {
@@ -74,7 +48,7 @@ arrow::Status append_json(const arrow::Array& array, int64_t row, int depth, std
       out += '{';
       for (int i = 0; i < group.num_fields(); ++i) {
         if (i > 0) out += ',';
-        append_quoted(group.struct_type()->field(i)->name(), out);
+        append_json_quoted(group.struct_type()->field(i)->name(), out);
         out += ':';
         ARROW_RETURN_NOT_OK(append_json(*group.field(i), row, depth - 1, out));
       }
@@ -110,7 +84,7 @@ arrow::Status append_json(const arrow::Array& array, int64_t row, int depth, std
     default: {
       std::string text;
       ARROW_RETURN_NOT_OK(append_plain(array, row, text));
-      append_quoted(text, out);
+      append_json_quoted(text, out);
       return arrow::Status::OK();
     }
   }

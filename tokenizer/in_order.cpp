@@ -1,0 +1,66 @@
+// Whoever finishes the part that is next to be taken takes it and what waits behind it.
+#include "tokenizer/in_order.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace rmkv {
+namespace {
+
+enum class PartState : unsigned char { kOpen, kMade, kFailed };
+
+}  // namespace
+
+void run_in_order(size_t count, int threads, const std::function<void(size_t)>& make,
+                  const std::function<void(size_t)>& take) {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;  // guards the rest
+  std::vector<PartState> states(count, PartState::kOpen);
+  size_t taken = 0, failed_at = count;
+  bool taking = false;
+  std::exception_ptr error;
+  const auto attempt = [&](size_t part, const std::function<void(size_t)>& act) {
+    try {
+      act(part);
+      return true;
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (part < failed_at) {
+        failed_at = part;
+        error = std::current_exception();
+      }
+      next = count;
+      return false;
+    }
+  };
+  const auto work = [&] {
+    for (size_t part = next++; part < count; part = next++) {
+      const bool made = attempt(part, make);
+      std::unique_lock lock(mutex);
+      states[part] = made ? PartState::kMade : PartState::kFailed;
+      if (taking) continue;
+      taking = true;
+      while (taken < count && states[taken] == PartState::kMade) {
+        const size_t current = taken++;
+        lock.unlock();
+        const bool done = attempt(current, take);
+        lock.lock();
+        if (!done) taken = count;
+      }
+      taking = false;
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    const size_t helpers = std::min(static_cast<size_t>(std::max(threads, 1)), count);
+    for (size_t i = 1; i < helpers; ++i) others.emplace_back(work);
+    work();
+  }
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
+}  // namespace rmkv
