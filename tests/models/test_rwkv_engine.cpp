@@ -245,8 +245,11 @@ TEST_CASE("stored blocks are used as they are") {
     const auto exact = make_rwkv_engine(config, decoded, std::nullopt, 1);
     State a = model->initial_state(1), b = exact->initial_state(1);
     CAPTURE(weight_type_name(type));
-    // What is left is the activations' 16 bits.
-    CHECK(largest_difference(run(*model, tokens, a), run(*exact, tokens, b)) < 1e-3);
+    // What is left is the activations' 16 bits, or 8 beside 4-bit weights.
+    const bool narrow = type == WeightType::Q4_0 || type == WeightType::Q4_1;
+    const Tensor expected = run(*exact, tokens, b);
+    const double error = largest_difference(run(*model, tokens, a), expected);
+    CHECK(error < (narrow ? 0.1 * expected.abs().max().item<double>() : 1e-3));
   }
 }
 

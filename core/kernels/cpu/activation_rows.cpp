@@ -51,15 +51,32 @@ void encode_block(const float* x, CodeBlock& block) {
   block.sum = sum_of(first + second);
 }
 
+void encode_block(const float* x, ByteBlock& block) {
+  const Floats a = load(x), b = load(x + kLanes);
+  const float peak = largest(maximum(magnitude(a), magnitude(b)));
+  const float inverse = peak > 0 ? 127.0f / peak : 0.0f;
+  block.scale = peak / 127.0f;
+  const Ints first = rounded(a * inverse), second = rounded(b * inverse);
+  put(block.codes, first);
+  put(block.codes + kLanes, second);
+  block.sum = sum_of(first + second);
+}
+
+template <typename Block>
+void encode_blocks(const float* x, Block* blocks, int64_t first, int64_t last) {
+  for (int64_t c = first / kCodeValues * kCodeValues; c < last; c += kCodeValues) {
+    encode_block(x + c, blocks[c / kCodeValues]);
+  }
+}
+
 }  // namespace
 
 void encode_row(RowForm form, const Rows& rows, int64_t row, int64_t first, int64_t last) {
   const float* x = rows.row(row);
   if (form == RowForm::kCodes) {
-    CodeBlock* codes = rows.codes + row * rows.code_stride;
-    for (int64_t c = first / kCodeValues * kCodeValues; c < last; c += kCodeValues) {
-      encode_block(x + c, codes[c / kCodeValues]);
-    }
+    encode_blocks(x, rows.codes + row * rows.code_stride, first, last);
+  } else if (form == RowForm::kBytes) {
+    encode_blocks(x, rows.bytes + row * rows.code_stride, first, last);
   } else if (form == RowForm::kHalves) {
     bf16* halves = rows.halves + row * rows.half_stride;
     for (int64_t c = first; c < last; c += kLanes) {
@@ -73,12 +90,14 @@ RowBuffer::RowBuffer(int64_t rows, int64_t columns, bool codes, bool halves) {
   // Rows a multiple of 4 KiB apart would share the sets of the first cache.
   const auto spread = [](int64_t bytes) { return bytes % 1024 == 0 ? bytes + 128 : bytes; };
   const int64_t float_bytes = spread(padded * 4);
-  const int64_t code_bytes = codes ? padded / kCodeValues * int64_t{sizeof(CodeBlock)} : 0;
+  const int64_t blocks = codes ? padded / kCodeValues : 0;
+  const int64_t code_bytes = blocks * int64_t{sizeof(CodeBlock)};
+  const int64_t byte_bytes = blocks * int64_t{sizeof(ByteBlock)};
   const int64_t half_bytes = halves ? spread(padded * 2) : 0;
   const auto aligned = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
   // The last row may be read a vector beyond its end.
-  const int64_t total =
-      aligned(rows * float_bytes) + aligned(rows * code_bytes) + aligned(rows * half_bytes) + 256;
+  const int64_t total = aligned(rows * float_bytes) + aligned(rows * code_bytes) +
+                        aligned(rows * byte_bytes) + aligned(rows * half_bytes) + 256;
   memory_.assign(static_cast<size_t>(total), 0);
   const auto address = reinterpret_cast<uintptr_t>(memory_.data());
   uint8_t* at = memory_.data() + ((address + 63) / 64 * 64 - address);
@@ -87,8 +106,10 @@ RowBuffer::RowBuffer(int64_t rows, int64_t columns, bool codes, bool halves) {
   at += aligned(rows * float_bytes);
   if (codes) {
     view_.codes = reinterpret_cast<CodeBlock*>(at);
-    view_.code_stride = padded / kCodeValues;
+    view_.code_stride = blocks;
     at += aligned(rows * code_bytes);
+    view_.bytes = reinterpret_cast<ByteBlock*>(at);
+    at += aligned(rows * byte_bytes);
   }
   if (halves) {
     view_.halves = reinterpret_cast<bf16*>(at);

@@ -18,8 +18,10 @@ namespace rmkv::kernels::cpu {
 
 #if defined(__AVX512F__)
 inline constexpr int kBlockRows = 4;  // 16 sums of a block, 8 of the panel, codes
+inline constexpr int kByteRows = 6;   // 12 and 12
 #else
 inline constexpr int kBlockRows = 2;
+inline constexpr int kByteRows = 3;
 #endif
 
 template <WeightType type>
@@ -130,6 +132,49 @@ void block_tile(const uint8_t* weights, const CodeBlock* x, int64_t x_stride, in
         const float scale = x[r * x_stride].scale;
         const Ints codes = low[r][v] + (high[r][v] << 8);
         sums[r][v] = fused(to_floats(codes), scales * scale, sums[r][v]);
+        if constexpr (Layout::kHasMinimum) {
+          const float total = scale * static_cast<float>(x[r * x_stride].sum);
+          sums[r][v] = fused(widen_half(weights + 64 + v * 32), broadcast(total), sums[r][v]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    store(y + r * y_stride, sums[r][0]);
+    store(y + r * y_stride + kLanes, sums[r][1]);
+  }
+}
+
+// The same with 8-bit activations.
+template <WeightType type, int R>
+void byte_tile(const uint8_t* weights, const ByteBlock* x, int64_t x_stride, int64_t blocks,
+               float* y, int64_t y_stride) {
+  using Layout = BlockLayout<type>;
+  Floats sums[R][2] = {};
+  for (int64_t b = 0; b < blocks; ++b, ++x, weights += Layout::kBytes) {
+    Ints dots[R][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      dots[r][0] = dots[r][1] = Ints{} - Layout::kOffset * x[r * x_stride].sum;
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) {
+      if (R == 1) asm volatile("" ::: "memory");
+      const Ints first = Layout::codes(weights, 0, j), second = Layout::codes(weights, 1, j);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const int8_t* bytes = x[r * x_stride].codes + 4 * j;
+        dots[r][0] = dot_bytes(dots[r][0], first, bytes);
+        dots[r][1] = dot_bytes(dots[r][1], second, bytes);
+      }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      const Floats scales = widen_half(weights + v * 32);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const float scale = x[r * x_stride].scale;
+        sums[r][v] = fused(to_floats(dots[r][v]), scales * scale, sums[r][v]);
         if constexpr (Layout::kHasMinimum) {
           const float total = scale * static_cast<float>(x[r * x_stride].sum);
           sums[r][v] = fused(widen_half(weights + 64 + v * 32), broadcast(total), sums[r][v]);

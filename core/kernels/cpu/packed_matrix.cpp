@@ -110,6 +110,7 @@ int64_t bytes_of_panel(WeightType type, int64_t inputs) {
 using FloatTile = void (*)(const uint8_t*, const float*, int64_t, int64_t, float*, int64_t, bool);
 using HalvesTile = void (*)(const uint8_t*, const bf16*, int64_t, int64_t, float*, int64_t, bool);
 using BlockTile = void (*)(const uint8_t*, const CodeBlock*, int64_t, int64_t, float*, int64_t);
+using ByteTile = void (*)(const uint8_t*, const ByteBlock*, int64_t, int64_t, float*, int64_t);
 
 template <WeightType type, int... R>
 constexpr std::array<FloatTile, sizeof...(R)> float_tiles(std::integer_sequence<int, R...>) {
@@ -122,6 +123,10 @@ constexpr std::array<HalvesTile, sizeof...(R)> halves_tiles(std::integer_sequenc
 template <WeightType type, int... R>
 constexpr std::array<BlockTile, sizeof...(R)> block_tiles(std::integer_sequence<int, R...>) {
   return {block_tile<type, R + 1>...};
+}
+template <WeightType type, int... R>
+constexpr std::array<ByteTile, sizeof...(R)> byte_tiles(std::integer_sequence<int, R...>) {
+  return {byte_tile<type, R + 1>...};
 }
 
 // A panel of floats: blocks of inputs outside, so that each stays in the first cache for all rows.
@@ -170,6 +175,7 @@ PackedMatrix::PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, con
 }
 
 RowForm PackedMatrix::row_form(bool fast) const {
+  if (type_ == WeightType::Q4_0 || type_ == WeightType::Q4_1) return RowForm::kBytes;
   if (is_quantized(type_)) return RowForm::kCodes;
 #if defined(__AVX512BF16__)
   if (fast && type_ == WeightType::BF16) return RowForm::kHalves;
@@ -182,17 +188,28 @@ void PackedMatrix::multiply(const Rows& x, int64_t rows, RowForm form, float* y,
                             int64_t first, int64_t last) const {
   using FloatCounts = std::make_integer_sequence<int, kFloatRows>;
   using BlockCounts = std::make_integer_sequence<int, kBlockRows>;
+  using ByteCounts = std::make_integer_sequence<int, kByteRows>;
   for (int64_t p = first; p < last; ++p) {
     const uint8_t* panel = data_ + p * panel_bytes_;
     float* target = y + p * kPanel;
-    if (form == RowForm::kCodes) {
+    if (form == RowForm::kBytes) {
+      static constexpr auto zero = byte_tiles<WeightType::Q4_0>(ByteCounts{});
+      static constexpr auto one = byte_tiles<WeightType::Q4_1>(ByteCounts{});
+      const ByteTile* tiles = type_ == WeightType::Q4_0 ? zero.data() : one.data();
+      for_row_tiles(rows, kByteRows, [&](int64_t r, int64_t count) {
+        tiles[count - 1](panel, x.bytes + r * x.code_stride, x.code_stride, inputs_ / kBlockValues,
+                         target + r * y_stride, y_stride);
+      });
+    } else if (form == RowForm::kCodes) {
       with_block_type(type_, [&](auto t) {
-        static constexpr auto tiles = block_tiles<t()>(BlockCounts{});
-        for_row_tiles(rows, kBlockRows, [&](int64_t r, int64_t count) {
-          tiles[static_cast<size_t>(count - 1)](panel, x.codes + r * x.code_stride, x.code_stride,
-                                                inputs_ / kBlockValues, target + r * y_stride,
-                                                y_stride);
-        });
+        if constexpr (BlockLayout<t()>::kBits > 4) {
+          static constexpr auto tiles = block_tiles<t()>(BlockCounts{});
+          for_row_tiles(rows, kBlockRows, [&](int64_t r, int64_t count) {
+            tiles[static_cast<size_t>(count - 1)](panel, x.codes + r * x.code_stride, x.code_stride,
+                                                  inputs_ / kBlockValues, target + r * y_stride,
+                                                  y_stride);
+          });
+        }
       });
     } else if (form == RowForm::kHalves) {
       static constexpr auto tiles = halves_tiles(FloatCounts{});
