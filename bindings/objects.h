@@ -33,19 +33,19 @@ struct BoundEvaluationStream {
 };
 
 template <>
-const Class& class_of<const Tokenizer>();  // lua_tokenizer.cpp
+const Class& class_of<const Tokenizer>();  // lua_tokenizer_class.cpp
 template <>
 const Class& class_of<LanguageModel>();  // lua_model.cpp
 template <>
 const Class& class_of<State>();  // lua_state.cpp
 template <>
-const Class& class_of<const DocumentSource>();  // lua_data.cpp
+const Class& class_of<const DocumentSource>();  // lua_source_class.cpp
 template <>
 const Class& class_of<Batch>();  // lua_batch.cpp
 template <>
-const Class& class_of<BoundStream>();  // lua_data.cpp
+const Class& class_of<BoundStream>();  // lua_stream.cpp
 template <>
-const Class& class_of<BoundEvaluationStream>();  // lua_data.cpp
+const Class& class_of<BoundEvaluationStream>();  // lua_stream.cpp
 template <>
 const Class& class_of<Optimizer>();  // lua_optim.cpp; keeps its model alive
 template <>

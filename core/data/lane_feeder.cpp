@@ -18,7 +18,6 @@ constexpr int64_t kBadAlways = 10;                   // bad documents that are n
 constexpr size_t kReasonsKept = 20;
 // Documents of about so many packs are looked at for the best fit.
 constexpr int64_t kPacksTogether = 16;
-constexpr int64_t kBytesOfToken = 4;  // about, to turn a length in tokens into one in bytes
 
 std::vector<double> weights_of(const std::vector<StreamSource>& sources) {
   std::vector<double> weights;
@@ -172,17 +171,30 @@ size_t LaneFeeder::choose_source() const {
     if (lane.source >= 0) ++held[static_cast<size_t>(lane.source)];
   }
   int64_t longest_mean = 0;
-  for (const SourceCounts& counts : counts_) {
-    if (counts.taken_texts > 0) {
-      longest_mean = std::max(longest_mean, counts.taken_tokens / counts.taken_texts);
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    const SourceCounts& counts = counts_[i];
+    if (counts.taken_texts == 0) continue;
+    int64_t mean = counts.taken_tokens / counts.taken_texts;
+    // The same in bytes, by what was served so far.
+    if (options_.unit == MixUnit::kBytes && counts.served_tokens > 0) {
+      mean = static_cast<int64_t>(static_cast<double>(mean) *
+                                  static_cast<double>(mixer_.served_tokens()[i]) /
+                                  static_cast<double>(counts.served_tokens));
     }
+    longest_mean = std::max(longest_mean, mean);
   }
   std::vector<bool> usable = exhausted_;
   usable.flip();
   // Documents count when they begin, so none are owed for those that are open.
   if (options_.unit == MixUnit::kDocuments) return mixer_.choose({}, 0, usable);
-  if (options_.unit == MixUnit::kBytes) longest_mean *= kBytesOfToken;
   return mixer_.choose(held, longest_mean, usable);
+}
+
+int64_t LaneFeeder::bytes_of(const LaneText& text, int64_t first, int64_t count) const {
+  int64_t bytes = 0;
+  for (int64_t i = first; i < first + count; ++i)
+    bytes += vocabulary_.byte_counts[static_cast<size_t>(text.tokens[static_cast<size_t>(i)])];
+  return bytes;
 }
 
 bool LaneFeeder::refill(Lane& lane) {
@@ -242,12 +254,11 @@ bool LaneFeeder::next(int64_t segments, int64_t segment_tokens, Batch& batch,
         Lane& lane = lanes_[static_cast<size_t>(b)];
         if (lane.source < 0 && !refill(lane)) continue;
         size_t source = static_cast<size_t>(lane.source);
-        int64_t bytes = writer.batch().byte_count;
         if (reset_tokens > 0 && lane.age >= reset_tokens) lane.age = 0;
         int64_t count = writer.write(b, s, lane.source, *lane.text, lane.offset, lane.age == 0);
-        bytes = writer.batch().byte_count - bytes;
         if (options_.unit == MixUnit::kTokens) mixer_.add(source, count);
-        if (options_.unit == MixUnit::kBytes) mixer_.add(source, bytes);
+        if (options_.unit == MixUnit::kBytes)
+          mixer_.add(source, bytes_of(*lane.text, lane.offset, count));
         counts_[source].served_tokens += count;
         lane.offset += count;
         lane.age += count;

@@ -16,7 +16,8 @@
 
 namespace rmkv {
 
-// What weights are shares of.
+// What weights are shares of: tokens served, documents begun, bytes of text behind the tokens
+// served (trained or not; special tokens have none).
 enum class MixUnit { kTokens, kDocuments, kBytes };
 
 struct FeederOptions {
@@ -103,6 +104,8 @@ class LaneFeeder {
 
   bool refill(Lane& lane);
   size_t choose_source() const;
+  // Of text behind `count` tokens from `first` on.
+  int64_t bytes_of(const LaneText& text, int64_t first, int64_t count) const;
   // Makes the next texts from documents of `read`; null at the end of a pass.
   std::shared_ptr<const TextGroup> read_group(const std::function<ReadDocument()>& read,
                                               SourceCounts* counts);
