@@ -3,10 +3,12 @@
 // Engines of real weights come from rmkv.model.load.
 #include "bindings/modules.h"
 #include "bindings/objects.h"
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/option_reader.h"
 #include "core/kernels/cpu/machine_probe.h"
 #include "core/models/rwkv/engine.h"
+#include "core/tensor/torch.h"
 
 namespace rmkv::lua {
 
@@ -14,11 +16,12 @@ namespace {
 
 int random_engine(Call& c) {
   const RwkvConfig config = RwkvConfig::from_table(c.table(1));
-  std::string weights = "fp32";
+  std::string weights = "fp32", head;
   int64_t threads = 0, seed = 0;
   const Table options = c.table(2);  // the reader looks into it
   OptionReader reader(options, c.function.name);
   reader.read("weights", weights);
+  reader.read("head", head);
   reader.read("threads", threads, 0, 1024);
   reader.read("seed", seed, 0);
   reader.finish();
@@ -27,7 +30,8 @@ int random_engine(Call& c) {
       make_rwkv_engine(config,
                        random_rwkv_weights(config, static_cast<uint64_t>(seed),
                                            is_quantized(type) ? WeightType::F16 : type),
-                       type, static_cast<int>(threads));
+                       type, static_cast<int>(threads),
+                       head.empty() ? std::nullopt : std::optional(parse_weight_type(head)));
   return c.push_object(engine);
 }
 
@@ -39,6 +43,29 @@ int facts(Call& c) {
                             {"prefill_multiplications", facts.prefill_multiplications},
                             {"weight_bytes", facts.weight_bytes},
                             {"threads", static_cast<int64_t>(facts.threads)}}));
+}
+
+// As a session decodes: without tensors where the model can.
+int decode(Call& c) {
+  auto& model = c.object<LanguageModel>(1);
+  const int64_t count = c.integer(2);
+  const bool general = c.boolean(3, false);
+  const ModelFacts& facts = model.facts();
+  at::NoGradGuard no_grad;
+  State state = model.initial_state(1);
+  std::vector<float> hidden(static_cast<size_t>(facts.channels));
+  std::vector<float> logits(static_cast<size_t>(facts.vocabulary));
+  double started = 0;
+  for (int64_t i = -1; i < count; ++i) {
+    if (i == 0) started = monotonic_seconds();
+    const int64_t token = (7 * (i + 1) + 3) % facts.vocabulary;
+    if (!general && model.step(token, state, {}, hidden.data()) &&
+        model.step_logits(hidden.data(), logits.data())) {
+      continue;
+    }
+    model.logits(model.forward(at::full({1, 1}, token, at::kLong), state, {}));
+  }
+  return c.push(monotonic_seconds() - started);
 }
 
 int machine(Call& c) {
@@ -62,6 +89,7 @@ Module engine_module() {
       HUGE_VAL,
       "",
       {{"weights", "string?", "fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0", "\"fp32\""},
+       {"head", "string?", "the same for the head alone; beside 8 bits and less it has 16", ""},
        {"threads", "integer?", "0: as many as rmkv.system.threads()", "0", 0, 1024},
        {"seed", "integer?", "of the weights", "0", 0, 9007199254740992.0}}};
   return {
@@ -82,6 +110,15 @@ Module engine_module() {
                         "prefill_multiplications (a token without logits), weight_bytes, threads"},
                        {"message", "string?", ""}},
            .call = facts},
+          {.name = "rmkv.engine.decode",
+           .doc = "Decodes some tokens from an empty state, each with its logits, and returns the "
+                  "seconds; one token before them is not counted.",
+           .args = {{"model", "Model", ""},
+                    {"tokens", "integer", "", "", 1, 1e9},
+                    {"general", "boolean?",
+                     "by the form that takes any block, not the one for single tokens", "false"}},
+           .returns = {{"", "number", "seconds"}},
+           .call = decode},
           {.name = "rmkv.engine.machine",
            .doc = "Measures the machine: takes about half a second.",
            .args = {{"threads", "integer?", "", "1", 1, 1024}},
