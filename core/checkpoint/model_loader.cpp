@@ -76,6 +76,20 @@ bool is_rwkv_config(const Table& config) {
   return name && name->is_string() && is_rwkv_architecture(name->as_string());
 }
 
+// A configuration may name any sizes: what the stored values cannot fill is refused before a model
+// of it is made.  Every model has an embedding and at least one square map a layer.
+void check_sizes(const Table& config, int64_t stored_values, const std::string& path) {
+  const auto size = [&](const char* key) {
+    const Value* value = find(config, key);
+    return value && value->is_number() ? value->as_double() : 0.0;
+  };
+  const double vocabulary = size("vocabulary"), channels = size("channels");
+  if (channels * (vocabulary + size("layers") * channels) > static_cast<double>(stored_values)) {
+    fail(path, Value(config).to_text(),
+         "a configuration that the " + std::to_string(stored_values) + " values in it can fill");
+  }
+}
+
 WeightFile weights_of(const CheckpointContent& content) {
   WeightFile file;
   file.format = "checkpoint";
@@ -98,6 +112,9 @@ LoadedModel load_folder(const std::string& path, const LoadOptions& options) {
     return loaded;
   }
   need_trainable(path, options);
+  int64_t stored_values = 0;
+  for (const auto& entry : content.model) stored_values += entry.second.numel();
+  check_sizes(content.config, stored_values, path);
   // The seed only fills values that are overwritten.
   loaded.model = create_model(content.config, 0, options.parameter_dtype, options.device);
   loaded.model->parameters().load(content.model);
@@ -133,8 +150,11 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
   if (own && own->is_string()) {
     loaded.format = stored.format;
     loaded.names = "rmkv";
-    loaded.model = create_model(parse_json(own->as_string(), path).as_table(), 0,
-                                options.parameter_dtype, options.device);
+    const Value config = parse_json(own->as_string(), path);
+    int64_t stored_values = 0;
+    for (const auto& entry : stored.weights) stored_values += entry.second.count();
+    check_sizes(config.as_table(), stored_values, path);
+    loaded.model = create_model(config.as_table(), 0, options.parameter_dtype, options.device);
     std::map<std::string, Tensor> values;
     for (const auto& [name, weight] : stored.weights) values[name] = weight.to_float();
     loaded.model->parameters().load(values);

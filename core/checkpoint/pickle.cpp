@@ -158,7 +158,7 @@ class Machine {
   void global(const std::string& module, const std::string& name) {
     std::string full = module + "." + name;
     if (!kStorages.count(full) && !kBuilders.count(full)) {
-      fail(name_, "the name '" + full + "' in a pickle",
+      fail(name_, "the name '" + full.substr(0, 200) + "' in a pickle",
            "only tensors and plain data; nothing a pickle names is ever run",
            "if you trust the file, save it again from Python as a dictionary of tensors");
     }
@@ -221,7 +221,11 @@ class Machine {
       case Builder::kOrderedDict: {
         PickleDict dict;
         if (!arguments.empty()) {
-          for (const PickleNode* pair : as<PickleList>(arguments[0], "a list of pairs").items) {
+          const auto& pairs = as<PickleList>(arguments[0], "a list of pairs").items;
+          // One list may be made into dictionaries again and again by a few bytes each.
+          copied_ += static_cast<int64_t>(pairs.size());
+          if (copied_ > kMaxInstructions) refuse("more than 4 million copied items", "fewer");
+          for (const PickleNode* pair : pairs) {
             const auto& items = as<PickleList>(pair, "a pair").items;
             if (items.size() != 2) refuse("an item of another length", "a pair");
             dict.entries.emplace_back(items[0], items[1]);
@@ -239,8 +243,8 @@ class Machine {
         break;
       case Builder::kPassArgument:
         if (arguments.empty()) refuse("no argument", "one");
-        pickle_.nodes.push_back(*arguments[0]);
-        stack_.push_back(&pickle_.nodes.back());
+        // The node itself, which is one of ours: copies of a large one would be cheap to ask for.
+        stack_.push_back(const_cast<PickleNode*>(arguments[0]));
     }
   }
 
@@ -255,6 +259,7 @@ class Machine {
   std::string_view bytes_;
   const std::string& name_;
   size_t place_ = 0;
+  int64_t copied_ = 0;  // items of lists that became dictionaries
   bool stopped_ = false;
   Pickle pickle_;
   std::vector<PickleNode*> stack_;

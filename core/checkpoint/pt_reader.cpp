@@ -16,6 +16,7 @@ namespace {
 // Shared nodes may be reached on many paths: a small file must not unfold into a huge tree.
 constexpr int64_t kMaxVisits = 2'000'000;
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxPathBytes = 1 << 12;
 // Tied weights are copied once a name; more than this many times the file's size is an attack.
 constexpr uint64_t kMaxGrowth = 16;
 
@@ -53,7 +54,7 @@ class Reader {
  private:
   // Collects tensors under their paths and returns what is plain.
   Value visit(const PickleNode& node, const std::string& path, int depth, PtContent& file) {
-    if (++visits_ > kMaxVisits || depth > kMaxDepth) {
+    if (++visits_ > kMaxVisits || depth > kMaxDepth || path.size() > kMaxPathBytes) {
       fail(name_, "a structure too deep or too large at '" + path.substr(0, 200) + "'",
            "a dictionary of tensors");
     }
@@ -83,8 +84,19 @@ class Reader {
     if (const auto* truth = std::get_if<bool>(&node.value)) return *truth;
     if (const auto* integer = std::get_if<int64_t>(&node.value)) return *integer;
     if (const auto* number = std::get_if<double>(&node.value)) return *number;
-    if (const auto* text = std::get_if<std::string>(&node.value)) return *text;
+    if (const auto* text = std::get_if<std::string>(&node.value)) {
+      spend(text->size(), name_);
+      return *text;
+    }
     return {};
+  }
+
+  // Counts what is copied out of the file.
+  void spend(uint64_t bytes, const std::string& where) {
+    if (bytes > budget_bytes_) {
+      fail(where, "content many times larger than the file", "each part of it used a few times");
+    }
+    budget_bytes_ -= bytes;
   }
 
   std::string key_text(const PickleNode& node) const {
@@ -111,10 +123,7 @@ class Reader {
     if (__builtin_mul_overflow(window.count(), item, &copied)) copied = budget_bytes_ + 1;
     // A window with gaps is copied out of a copy of its storage.
     if (!window.is_contiguous()) copied = std::max(copied, bytes);
-    if (copied > budget_bytes_) {
-      fail(where, "tensors many times larger than the file", "each storage used a few times");
-    }
-    budget_bytes_ -= copied;
+    spend(copied, where);
     return window;
   }
 

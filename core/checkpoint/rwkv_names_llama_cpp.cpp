@@ -56,7 +56,7 @@ void translate_llama_cpp(StoredWeights& stored, RwkvHints& hints, const std::str
     fail(file, "a layer norm epsilon of " + std::to_string(epsilon), "1e-5, as every RWKV model");
   }
   const double head_size = number(stored, "wkv.head_size", 0);
-  if (head_size < 0 || head_size > 256) {
+  if (!(head_size >= 0 && head_size <= 256)) {
     fail(file, "a head size of " + std::to_string(head_size), "1 .. 256");
   }
   hints.head_size = static_cast<int64_t>(head_size);
@@ -110,8 +110,11 @@ void translate_llama_cpp(StoredWeights& stored, RwkvHints& hints, const std::str
                file);
   }
   transpose_low_rank(stored.weights);
-  const auto every = static_cast<int64_t>(number(stored, "rescale_every_n_layers", 0));
-  if (every > 0) undo_rescale(stored.weights, every);
+  const double every = number(stored, "rescale_every_n_layers", 0);
+  if (!(every >= 0 && every <= 1024)) {
+    fail(file, "a rescale every " + std::to_string(every) + " layers", "0 .. 1024");
+  }
+  if (every >= 1) undo_rescale(stored.weights, static_cast<int64_t>(every));
 }
 
 }  // namespace rmkv

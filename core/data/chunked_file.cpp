@@ -69,7 +69,20 @@ bool RestartIndex::read(const std::string& path) {
   content_bytes = head[1];
   points.resize(head[2]);
   size_t size = points.size() * sizeof(RestartPoint);
-  return file.read_some(sizeof head, reinterpret_cast<char*>(points.data()), size) == size;
+  return file.read_some(sizeof head, reinterpret_cast<char*>(points.data()), size) == size &&
+         is_sound();
+}
+
+// A chunk is held in memory: an index that says too much of one is damaged.
+bool RestartIndex::is_sound() const {
+  if (points.empty()) return content_bytes == 0;
+  if (points[0].content_offset != 0) return false;
+  for (size_t i = 0; i < points.size(); ++i) {
+    uint64_t begin = points[i].content_offset;
+    uint64_t end = i + 1 < points.size() ? points[i + 1].content_offset : content_bytes;
+    if (end < begin || end - begin > kLargestChunk || points[i].bits > 8) return false;
+  }
+  return true;
 }
 
 std::string RestartIndex::header() const {

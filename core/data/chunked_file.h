@@ -41,6 +41,9 @@ struct RestartPoint {
   uint64_t window_bytes = 0;   // zstd: of the chunk in the file
 };
 
+// Of content; no compressor makes blocks near that.
+inline constexpr uint64_t kLargestChunk = uint64_t{512} << 20;
+
 // Index files: a magic word, the size of the content, the points; what they need stands behind.
 struct RestartIndex {
   uint64_t content_bytes = 0;
@@ -49,6 +52,9 @@ struct RestartIndex {
   // Nothing when there is no such file or it is damaged.
   bool read(const std::string& path);
   std::string header() const;
+
+ private:
+  bool is_sound() const;
 };
 
 }  // namespace rmkv

@@ -16,7 +16,9 @@ namespace rmkv {
 namespace {
 
 constexpr uint64_t kChunkBytes = uint64_t{8} << 20;
-constexpr uint64_t kLargestFile = uint64_t{1} << 44;
+// A file's chunks are listed in memory.
+constexpr uint64_t kLargestFile = uint64_t{1} << 40;
+constexpr uint64_t kLargestCard = uint64_t{16} << 20;
 constexpr size_t kMostPages = 10'000;
 
 std::string set_variable(const char* name) {
@@ -78,6 +80,27 @@ HttpAnswer ask(const std::string& url, const std::string& what) {
   return answer;
 }
 
+void check_listed(const Listed& file, const std::string& where) {
+  if (file.size > kLargestFile || file.path.empty() || file.path.find("..") != std::string::npos)
+    fail(where, "'" + file.path + "' of " + std::to_string(file.size) + " bytes", "a file");
+}
+
+// An entry of the listing in our cache.
+Listed kept_entry(const Value& entry, const std::string& where) {
+  auto field = [&](const char* key) -> const Value& {
+    const Value* value = find(entry.as_table(), key);
+    if (value == nullptr) {
+      fail(where, "no '" + std::string(key) + "'", "path, hash and size of each file",
+           "the cache is damaged: remove this file");
+    }
+    return *value;
+  };
+  Listed file{field("path").as_string(), field("hash").as_string(),
+              static_cast<uint64_t>(field("size").as_int())};
+  check_listed(file, where);
+  return file;
+}
+
 std::string next_page(const HttpAnswer& answer) {
   auto link = answer.headers.find("link");
   if (link == answer.headers.end() || link->second.find("rel=\"next\"") == std::string::npos)
@@ -107,8 +130,7 @@ std::vector<Listed> list_files(const std::string& what, const std::string& url) 
         if (real != nullptr)
           file.size = static_cast<uint64_t>(std::max<int64_t>(0, real->as_int()));
       }
-      if (file.size > kLargestFile || file.path.find("..") != std::string::npos)
-        fail(what, "'" + file.path + "' of " + std::to_string(file.size) + " bytes", "a file");
+      check_listed(file, what);
       files.push_back(std::move(file));
     }
     page = next_page(answer);
@@ -221,10 +243,7 @@ HubData open_hub(const HubPath& path, const std::string& cache_folder) {
   std::vector<Listed> files;
   if (path_exists(listing)) {
     Value kept = parse_json(read_file(listing), listing);
-    for (const Value& entry : kept.as_list())
-      files.push_back({find(entry.as_table(), "path")->as_string(),
-                       find(entry.as_table(), "hash")->as_string(),
-                       static_cast<uint64_t>(find(entry.as_table(), "size")->as_int())});
+    for (const Value& entry : kept.as_list()) files.push_back(kept_entry(entry, listing));
   } else {
     files = list_files(what, base + "/tree/" + data.commit + "?recursive=true&expand=false");
     List kept;
@@ -246,6 +265,8 @@ HubData open_hub(const HubPath& path, const std::string& cache_folder) {
   for (const Listed& file : files) {
     names.push_back(file.path);
     if (file.path == "README.md") {
+      if (file.size > kLargestCard)
+        fail(what, "a card of " + std::to_string(file.size) + " bytes", "at most 16 MiB");
       auto page = open(file);
       card = page->read(0, page->size_bytes());
     }

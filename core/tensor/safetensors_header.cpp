@@ -35,6 +35,16 @@ at::ScalarType find_dtype(const std::string& name, const std::string& where) {
   fail_because(where, unknown_name_text("dtype", name, names));
 }
 
+// Reads a part of the JSON text; a value of another kind does not know where it stands.
+template <typename Read>
+auto read_at(const std::string& where, Read read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw Error(where + ": " + error.what());
+  }
+}
+
 SafetensorsEntry read_entry(const std::string& tensor_name, const Value& value, uint64_t data_bytes,
                             const std::string& file_name) {
   std::string where = file_name + ": tensor '" + tensor_name + "'";
@@ -48,14 +58,16 @@ SafetensorsEntry read_entry(const std::string& tensor_name, const Value& value, 
   }
   SafetensorsEntry entry;
   entry.name = tensor_name;
-  entry.dtype = find_dtype(field("dtype").as_string(), where);
-  const List& shape = field("shape").as_list();
+  entry.dtype =
+      find_dtype(read_at(where, [&dtype = field("dtype")] { return dtype.as_string(); }), where);
+  const List shape =
+      read_at(where + " shape", [&sizes = field("shape")] { return sizes.as_list(); });
   if (shape.size() > kMaxDimensions) {
     fail(where, std::to_string(shape.size()) + " dimensions", "at most 64");
   }
   uint64_t bytes = at::elementSize(entry.dtype), strides = bytes;
   for (const Value& size : shape) {
-    int64_t n = size.as_int();
+    const int64_t n = read_at(where + " shape", [&] { return size.as_int(); });
     // LibTorch computes strides with a zero counted as one; they must not overflow either.
     uint64_t step = static_cast<uint64_t>(std::max<int64_t>(n, 1));
     if (n < 0 || __builtin_mul_overflow(strides, step, &strides) || strides > INT64_MAX) {
@@ -64,9 +76,13 @@ SafetensorsEntry read_entry(const std::string& tensor_name, const Value& value, 
     bytes *= static_cast<uint64_t>(n);
     entry.shape.push_back(n);
   }
-  const List& range = field("data_offsets").as_list();
+  const List range = read_at(where + " data_offsets",
+                             [&offsets = field("data_offsets")] { return offsets.as_list(); });
   if (range.size() != 2) fail(where, "data_offsets " + Value(range).to_text(), "two offsets");
-  int64_t begin = range[0].as_int(), end = range[1].as_int();
+  const auto offset = [&](size_t i) {
+    return read_at(where + " data_offsets", [&] { return range[i].as_int(); });
+  };
+  const int64_t begin = offset(0), end = offset(1);
   if (begin < 0 || end < begin || static_cast<uint64_t>(end) > data_bytes) {
     fail(where, "data_offsets " + Value(range).to_text(),
          "a range within " + std::to_string(data_bytes) + " bytes of data",
@@ -124,9 +140,11 @@ SafetensorsHeader parse_safetensors_header(std::string_view bytes, const std::st
   header.data_begin = 8 + header_length;
   for (const auto& [key, value] : text.as_table()) {
     if (key == "__metadata__") {
-      for (const auto& [meta_key, meta] : value.as_table()) {
-        header.metadata[meta_key] = meta.as_string();
-      }
+      header.metadata = read_at(name + ": __metadata__", [&entry = value] {
+        std::map<std::string, std::string> texts;
+        for (const auto& [meta_key, meta] : entry.as_table()) texts[meta_key] = meta.as_string();
+        return texts;
+      });
     } else {
       header.entries.push_back(read_entry(key, value, data_bytes, name));
     }

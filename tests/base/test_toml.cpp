@@ -53,6 +53,14 @@ TEST_CASE("syntax errors name file, line and column") {
   CHECK_THROWS_WITH(read_toml("/nonexistent/run.toml"), Contains("No such file"));
 }
 
+TEST_CASE("what breaks toml++'s own assertions is refused by its line") {
+  CHECK_THROWS_WITH(parse_toml("[=", "x.toml"), StartsWith("x.toml:1: not valid"));
+  CHECK_THROWS_WITH(parse_toml("a = 1\n# b\nh = [[}-inf]\nc = 2\n", "x.toml"),
+                    StartsWith("x.toml:3"));
+  CHECK_THROWS_WITH(parse_toml("a = 1\na\u0361 = 2\n", "x.toml"), StartsWith("x.toml:2"));
+  CHECK_THROWS_WITH(parse_toml("t = \"\"\"\n\n\"\"\"\n[[=\n", "x.toml"), StartsWith("x.toml:4"));
+}
+
 TEST_CASE("hostile nesting and size are refused, not run into") {
   std::string lists(100000, '[');
   CHECK_THROWS_AS(parse_toml("a = " + lists, "x.toml"), Error);

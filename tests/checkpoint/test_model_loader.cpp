@@ -70,6 +70,12 @@ TEST_CASE("what is no model is refused with the reason", "[loader]") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(load_model(folder / "none"), Contains("no such checkpoint"));
   CHECK_THROWS_WITH(load_model(folder.path()), Contains("neither a checkpoint nor a run folder"));
+  // Sizes of a hostile configuration are not allocated.
+  write_safetensors(folder / "h.safetensors", {{"x", at::ones({2})}},
+                    {{"rmkv.config", R"({"architecture": "rmkv", "vocabulary": 1000000,
+                                         "channels": 65536, "layers": 1000})"}});
+  CHECK_THROWS_WITH(load_model(folder / "h.safetensors"),
+                    Contains("h.safetensors") && Contains("the 2 values in it"));
   write_file_atomic(folder / "t.pt", some_pt_file());
   CHECK_THROWS_WITH(load_model(folder / "t.pt"), Contains("original RMKV"));
 }

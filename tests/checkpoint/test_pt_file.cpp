@@ -72,6 +72,25 @@ TEST_CASE("a small file cannot unfold into a large one", "[pt]") {
   for (int i = 0; i < 1000; ++i) many += "h\x01";
   CHECK_THROWS_WITH(parse_pt(pt_file(many + "e", {floats(std::vector<float>(100000))}), "t.pt"),
                     Contains("many times larger"));
+  // One text in many places.
+  std::string texts = pickled(std::string(100000, 'x')) +
+                      "q\x01"
+                      "0](";
+  for (int i = 0; i < 1000; ++i) texts += "h\x01";
+  CHECK_THROWS_WITH(parse_pt(pt_file(texts + "e", {}), "t.pt"), Contains("many times larger"));
+  // Names are paths: a long key would stand in each of them.
+  const std::string nested =
+      dictionary({{"w", tensor(storage("FloatStorage", "0", 1), 0, {1}, {1})}});
+  CHECK_THROWS_WITH(
+      parse_pt(pt_file(dictionary({{std::string(5000, 'k'), nested}}), {floats({1})}), "t.pt"),
+      Contains("too large at 'kkk"));
+  // A list of pairs that is made into a dictionary again and again.
+  std::string pairs = "](";
+  for (int i = 0; i < 3000; ++i) pairs += "K\x01K\x01\x86";
+  std::string again =
+      pairs + "eq\x01" + "0" + global("collections", "OrderedDict") + "q\x02" + "0](";
+  for (int i = 0; i < 1500; ++i) again += "h\x02h\x01\x85R";
+  CHECK_THROWS_WITH(parse_pt(pt_file(again + "e", {}), "t.pt"), Contains("copied items"));
   // A list that holds itself.
   CHECK_THROWS_WITH(parse_pt(pt_file("]q\x01h\x01"
                                      "a",

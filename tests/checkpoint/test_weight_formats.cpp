@@ -232,21 +232,109 @@ TEST_CASE("shards are read through their index, and only as it says", "[formats]
   index_refused("7", "no weight_map");
 }
 
+namespace {
+
+constexpr uint64_t kLarge = uint64_t{5} << 30;  // a hole of the file: takes no disk
+
+// `head`, the hole, `tail`; "" where the file system has no holes.
+std::string sparse_file(const std::string& path, const std::string& head, const std::string& tail) {
+  const int file = ::open(path.c_str(), O_CREAT | O_RDWR, 0600);
+  REQUIRE(file >= 0);
+  const off_t end = static_cast<off_t>(head.size() + kLarge);
+  bool whole = ::pwrite(file, head.data(), head.size(), 0) == static_cast<ssize_t>(head.size());
+  whole =
+      whole && ::pwrite(file, tail.data(), tail.size(), end) == static_cast<ssize_t>(tail.size());
+  ::close(file);
+  return whole ? path : "";
+}
+
+// An entry's header in front of its data, and its line in the directory, both with the zip64 extra
+// field when the size or the offset asks for it.  Checksums are 0.
+struct Zip64Entry {
+  std::string name;
+  uint64_t size, offset;
+
+  std::string local() const {
+    const bool large = size >= UINT32_MAX;
+    const std::string extra =
+        large ? little(1, 2) + little(16, 2) + little(size, 8) + little(size, 8) : "";
+    return little(0x04034b50, 4) + little(45, 2) + little(0, 12) + sizes(large) +
+           little(name.size(), 2) + little(extra.size(), 2) + name + extra;
+  }
+  std::string line() const {
+    const bool large = size >= UINT32_MAX, far = offset >= UINT32_MAX;
+    std::string fields;
+    if (large) fields += little(size, 8) + little(size, 8);
+    if (far) fields += little(offset, 8);
+    const std::string extra =
+        fields.empty() ? "" : little(1, 2) + little(fields.size(), 2) + fields;
+    return little(0x02014b50, 4) + little(45, 2) + little(45, 2) + little(0, 12) + sizes(large) +
+           little(name.size(), 2) + little(extra.size(), 2) + little(0, 10) +
+           little(far ? UINT32_MAX : offset, 4) + name + extra;
+  }
+
+ private:
+  std::string sizes(bool large) const {
+    const std::string number = little(large ? UINT32_MAX : size, 4);
+    return number + number;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a .pth of more than four gigabytes is a zip64 archive", "[formats]") {
+  TemporaryFolder folder;
+  const auto elements = static_cast<int64_t>(kLarge / 4);
+  const std::string pickle = stream(
+      dictionary({{"big", tensor(storage("FloatStorage", "0", elements), elements - 2, {2}, {1})},
+                  {"last", tensor(storage("FloatStorage", "1", 2), 0, {2}, {1})}}));
+  Zip64Entry data{"a/data.pkl", pickle.size(), 0};
+  std::string head = data.local() + pickle;
+  const Zip64Entry big{"a/data/0", kLarge, head.size()};
+  head += big.local();
+  const Zip64Entry last{"a/data/1", 8, head.size() + kLarge};
+  std::string tail = last.local() + floats({1.5f, -2.5f});
+  const std::string directory = data.line() + big.line() + last.line();
+  const uint64_t at = head.size() + kLarge + tail.size(), end = at + directory.size();
+  tail += directory;
+  // The zip64 end record, its locator, and the old end record with everything out of its range.
+  tail += little(0x06064b50, 4) + little(44, 8) + little(45, 2) + little(45, 2) + little(0, 8) +
+          little(3, 8) + little(3, 8) + little(directory.size(), 8) + little(at, 8);
+  tail += little(0x07064b50, 4) + little(0, 4) + little(end, 8) + little(1, 4);
+  tail += little(0x06054b50, 4) + little(0, 4) + std::string(12, '\xff') + little(0, 2);
+  const std::string path = sparse_file(folder / "large.pth", head, tail);
+  if (path.empty()) {
+    WARN("SKIPPED: no sparse files of 5 GB in " << folder.path());
+    return;
+  }
+  const auto file = std::make_shared<const MappedFile>(path);
+  // The checksum would read all of it.
+  const StoredWeights stored = parse_pth_weights(file->bytes(), file, path, /*check_crc=*/false);
+  CHECK(at::equal(stored.weights.at("last").to_float(), at::tensor({1.5f, -2.5f})));
+  CHECK(at::equal(stored.weights.at("big").to_float(), at::zeros({2})));
+  const auto* mapped = reinterpret_cast<const uint8_t*>(file->bytes().data());
+  CHECK(stored.weights.at("big").data == mapped + head.size() + kLarge - 8);
+  // A zip64 field that points beyond the file.
+  for (const char* field : {"offset", "size"}) {
+    Zip64Entry wrong = *field == 'o' ? last : big;
+    (*field == 'o' ? wrong.offset : wrong.size) = uint64_t{1} << 60;
+    const std::string bad = little(0x04034b50, 4) + wrong.line();
+    const std::string archive =
+        bad + little(0x06064b50, 4) + little(44, 8) + little(45, 2) + little(45, 2) + little(0, 8) +
+        little(1, 8) + little(1, 8) + little(bad.size() - 4, 8) + little(4, 8) +
+        little(0x07064b50, 4) + little(0, 4) + little(bad.size(), 8) + little(1, 4) +
+        little(0x06054b50, 4) + little(0, 4) + std::string(12, '\xff') + little(0, 2);
+    INFO(field);
+    CHECK_THROWS_WITH(parse_pth_weights(archive, nullptr, "m.pth", false),
+                      Contains("m.pth") && Contains("cut short"));
+  }
+}
+
 TEST_CASE("tensors beyond the fourth gigabyte are reached", "[formats]") {
   TemporaryFolder folder;
-  constexpr uint64_t kLarge = uint64_t{5} << 30;  // a hole of the file: takes no disk
   const auto sparse = [&](const std::string& name, const std::string& head,
                           const std::string& tail) {
-    const std::string path = folder / name;
-    const int file = ::open(path.c_str(), O_CREAT | O_RDWR, 0600);
-    REQUIRE(file >= 0);
-    const off_t end = static_cast<off_t>(head.size() + kLarge);
-    bool whole = ::pwrite(file, head.data(), head.size(), 0) == static_cast<ssize_t>(head.size());
-    whole =
-        whole && ::pwrite(file, tail.data(), tail.size(), end) == static_cast<ssize_t>(tail.size());
-    ::close(file);
-    if (!whole) return std::string();
-    return path;
+    return sparse_file(folder / name, head, tail);
   };
   const std::string last = floats({1.5f, -2.5f});
   const int64_t rows = static_cast<int64_t>(kLarge / 4 / 1024);

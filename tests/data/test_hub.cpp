@@ -170,6 +170,25 @@ TEST_CASE("the hub: listing by pages, ranges, a cache, faults on the way") {
   CHECK_THROWS_WITH(open_source("hub:owner/other", fresh), Catch::Contains("HF_TOKEN"));
 }
 
+TEST_CASE("listings that cannot be are refused, also from the cache") {
+  TemporaryFolder folder;
+  Variables variables;
+  variables.set("HF_HUB_CACHE", folder.path() + "/none");
+  variables.set("HF_ENDPOINT", "http://127.0.0.1:9");  // nothing listens there
+  write(folder, "cache/hub/owner--name/main.commit", "c0ffee");
+  auto refused = [&](const std::string& listing, const std::string& why) {
+    write(folder, "cache/hub/owner--name/c0ffee.json", listing);
+    CHECK_THROWS_WITH(open_source("hub:owner/name", {{"cache", folder.path() + "/cache"}}),
+                      Catch::Contains(why));
+  };
+  refused(R"([{"path": "train.csv", "hash": "ff"}])", "no 'size'");
+  refused(R"([{}])", "no 'path'");
+  refused(R"([{"path": "../train.csv", "hash": "ff", "size": 3}])", "'../train.csv'");
+  refused(R"([{"path": "train.csv", "hash": "ff", "size": -1}])", "'train.csv' of");
+  // Nothing of that size is allocated or asked for.
+  refused(R"([{"path": "README.md", "hash": "ff", "size": 1000000000000}])", "a card of");
+}
+
 TEST_CASE("a connection that breaks is tried again, then given up with its reason") {
   HubServer server(std::map<std::string, std::string>{{"x.txt", "0123456789"}});
   HttpRequest request;

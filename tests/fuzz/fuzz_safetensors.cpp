@@ -1,15 +1,12 @@
-// libFuzzer target: safetensors headers of strangers give an Error or tensors, nothing else.
-#include <cstdint>
-#include <string_view>
-
-#include "core/base/error.h"
+// Fuzz target: safetensors of strangers give an Error, or tensors and the weights of a model,
+// nothing else.
 #include "core/tensor/safetensors.h"
+#include "tests/fuzz/model_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  try {
-    rmkv::parse_safetensors({reinterpret_cast<const char*>(data), size}, "fuzz");
-  } catch (const rmkv::Error&) {
-    // Refused, as most inputs are.
-  }
+  rmkv::fuzz::accepts([&] { rmkv::parse_safetensors(rmkv::fuzz::view(data, size), "fuzz"); });
+  rmkv::fuzz::try_model_file(data, size, [](std::string_view bytes) {
+    return rmkv::parse_safetensors_weights(bytes, nullptr, "fuzz");
+  });
   return 0;
 }

@@ -1,7 +1,7 @@
 // libFuzzer target: any text through tokenizers of all shapes; where nothing is normalised the ids
 // must stand for the text, and words cut early must have the ids of words cut late.
 //
-// Built only with clang and -DRMKV_FUZZ=ON; run as fuzz_tokenizer_texts CORPUS_FOLDER.
+
 #include <cstddef>
 #include <cstdint>
 

@@ -34,6 +34,8 @@ printf '#!/bin/bash\necho "5 passed, 1 failed, 0 skipped"\necho "then it died"\n
 run base
 same "a Lua runner without a last line failed" "$(tail -n 1 <<<"$out") $status" "4 passed, 1 failed, 0 skipped 1"
 
+run base thread
+has "a sanitizer without --sanitize is refused" "$out" "got 'thread', expected it behind --sanitize"
 run no_such_folder
 has "an unknown folder is refused" "$out" "got 'no_such_folder', expected a folder of tests/"
 : >"$work/broken"

@@ -108,6 +108,10 @@ TEST_CASE("hostile headers are refused before anything is allocated") {
   refused(file_bytes(R"({"a":{"dtype":"F32","shape":[1]}})", four),
           "dtype, shape and data_offsets");
   refused(file_bytes(R"({"a":7})", ""), "dtype, shape and data_offsets");
+  // Values of another kind are told with their place.
+  refused(file_bytes(entry("F32", "[2.3]", "[0,4]"), four), "tensor 'a' shape: ");
+  refused(file_bytes(entry("F32", "[1]", "[0,4.5]"), four), "tensor 'a' data_offsets: ");
+  refused(file_bytes(R"({"__metadata__":{"x":1}})", ""), "__metadata__: ");
   refused(file_bytes(R"({"__metadata__":{"x":1}})", ""), "a string");
   refused(file_bytes("{}", four), "4 bytes of data");
   std::string twice = entry("F32", "[1]", "[0,4]");

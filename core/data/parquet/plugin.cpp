@@ -211,6 +211,7 @@ arrow::Status fill(const arrow::Table& table, rmkv_parquet_block& block) {
       }
       first += chunk->length();
     }
+    if (first != block.rows) return arrow::Status::Invalid("columns of different lengths");
     block.bytes += static_cast<int64_t>(column.made.text.size() + 9 * column.made.ends.size());
     block.columns.push_back(std::move(column));
   }
@@ -258,6 +259,13 @@ rmkv_parquet_block* read_rows(const rmkv_parquet_file* file, int64_t group, int6
     arrow::Status status = fill(**table, *block);
     if (!status.ok()) {
       say(error, status.message());
+      return nullptr;
+    }
+    // A damaged file may have fewer rows than its footer says, or columns without values.
+    if (block->rows != count || block->columns.size() != static_cast<size_t>(column_count)) {
+      say(error, std::to_string(block->rows) + " rows of " + std::to_string(block->columns.size()) +
+                     " columns, but " + std::to_string(count) + " of " +
+                     std::to_string(column_count) + " in the footer");
       return nullptr;
     }
     return block.release();

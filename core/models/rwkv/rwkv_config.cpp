@@ -1,6 +1,7 @@
 // Reading, checking and naming the options of the RWKV family; see rwkv_config.h.
 #include "core/models/rwkv/rwkv_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/error.h"

@@ -1,0 +1,9 @@
+// Fuzz target: any bytes as a tiktoken rank file give an Error or a tokenizer.
+#include "tests/fuzz/tokenizer_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace rmkv;
+  const std::string_view text = fuzz::view(data, size);
+  fuzz::accepts([&] { fuzz::use(*parse_tiktoken(text, "FUZZ"), text, false); });
+  return 0;
+}
