@@ -11,6 +11,7 @@
 #include "core/kernels/attention.h"
 #include "core/kernels/loss.h"
 #include "core/kernels/rwkv_rows.h"
+#include "core/kernels/window_attention.h"
 #include "core/kernels/wkv.h"
 #include "core/tensor/tensor.h"
 
@@ -26,6 +27,7 @@ std::pair<Tensor, Tensor> segment_attention(const SegmentRows& rows,
                                             const AttentionOptions& options);
 Tensor cached_attention(const Tensor& queries, const Tensor& keys, const Tensor& values,
                         bool causal, const Tensor& visible);
+Tensor window_attention(const WindowRows& rows, int64_t key_heads);
 Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                    double z_loss);
 Tensor gru_cell(const Tensor& input, const Tensor& recurrent, const Tensor& hidden);
@@ -43,6 +45,8 @@ std::pair<Tensor, Tensor> wkv7(const Wkv7Rows& rows, const Tensor& state, const 
 std::pair<Tensor, Tensor> token_shift(const Tensor& x, const Tensor& previous, const Tensor& marks);
 Tensor mix_rows(const Tensor& x, const Tensor& difference, const Tensor& mixes,
                 const Tensor& deltas);
+std::pair<Tensor, Tensor> short_convolution(const Tensor& x, const Tensor& recent,
+                                            const Tensor& weights, const Tensor& marks);
 Tensor apply_function(const Tensor& x, RowFunction function, at::ScalarType out,
                       const Tensor& bias);
 Wkv7Operands wkv7_operands(const Wkv7Projections& given, int64_t heads);

@@ -3,28 +3,6 @@
 #include "core/kernels/cpu/parallel.h"
 
 namespace rmkv::kernels::cpu {
-namespace {
-
-// Turns a row of scores into e^(score - largest) in T, zeros where -infinity; -> (largest, sum).
-template <typename T>
-std::pair<float, float> exponential_row(const float* scores, T* weights, int64_t start,
-                                        int64_t end) {
-  Floats largest = load(scores + start);
-  for (int64_t c = start + kLanes; c < end; c += kLanes) {
-    largest = maximum(largest, load(scores + c));
-  }
-  const float top = max_lanes(largest);
-  const float base = std::isinf(top) ? 0.0f : top;
-  Floats total{};
-  for (int64_t c = start; c < end; c += kLanes) {
-    const Floats w = exponential(load(scores + c) - base);
-    total += w;
-    store(weights + c, w);
-  }
-  return {base, sum_lanes(total)};
-}
-
-}  // namespace
 
 template <typename T>
 void attention_forward(const AttentionShape& shape, const AttentionInputs<T>& inputs, T* memory_out,

@@ -62,17 +62,11 @@ Tensor BlockPlan::slot_positions(int64_t ring, const Tensor& next_position) cons
   return newest - (newest - slots).remainder(ring);
 }
 
-Tensor BlockPlan::visible(int64_t ring) const {
+Tensor BlockPlan::first_columns(int64_t ring) const {
+  // Columns begin at the token `ring` before the block's first: a document's first token stands at
+  // its row less its position, and never before column 0.
   const Tensor steps = at::arange(length, tokens.options());
-  const Tensor age = steps.unsqueeze(1) - steps;  // [T, T]
-  Tensor rows = age.ge(0).logical_and(age.lt(ring)).unsqueeze(0);
-  const Tensor held = slot_positions(ring, given_position_).unsqueeze(1);  // [B, 1, R]
-  Tensor slots = held.ge(0).logical_and(held.gt(positions.unsqueeze(2) - ring));
-  if (documents.defined()) {
-    rows = rows.logical_and(documents.unsqueeze(2).eq(documents.unsqueeze(1)));
-    slots = slots.logical_and(documents.eq(0).unsqueeze(2));
-  }
-  return at::cat({slots, rows.expand({tokens.size(0), length, length})}, 2);
+  return at::maximum(steps + 1, (steps + ring - positions).clamp_min(0));
 }
 
 Tensor BlockPlan::filled(int64_t ring) const {

@@ -26,9 +26,11 @@ class BlockPlan {
   Tensor marks;
   int64_t length = 0;  // T
 
-  // bool [B, T, R + T]: which slots of a ring and which rows of the block a token sees that looks
-  // back over R tokens, itself included.
-  Tensor visible(int64_t ring) const;
+  // What row t of a lane sees that looks back over `ring` tokens, itself included, as
+  // core/kernels/window_attention.h wants it: int64 [B, T], its first column.
+  Tensor first_columns(int64_t ring) const;
+  // int64 [B]: the slot of the oldest token of a ring before the block.
+  Tensor oldest_slot(int64_t ring) const { return given_position_.remainder(ring); }
   // bool [B, R]: slots that hold a token of the lane's document after the block.
   Tensor filled(int64_t ring) const;
   // ring [B, R, X] before the block and rows [B, T, X] -> the ring after it.

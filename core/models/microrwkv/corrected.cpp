@@ -38,25 +38,25 @@ Tensor run_piece(const MicroRwkvConfig& config, const MicroRwkvWeights& weights,
       kernels::embedding(plan.tokens, weights.embedding, master) +
       kernels::embedding(plan.positions.remainder(config.block_tokens), weights.positions, master);
   const Tensor no_gain = at::ones({config.channels}, x.options());
-  const WindowMask window = window_mask(plan, config.window, compute),
-                   grouped = window_mask(plan, config.block_tokens, compute);
-  const WindowShape window_shape{config.heads, config.heads},
-      grouped_shape{config.heads, config.key_heads};
+  const WindowView window = window_view(plan, config.window, compute),
+                   grouped = window_view(plan, config.block_tokens, compute);
+  const WindowHeads window_heads{config.heads, config.heads},
+      grouped_heads{config.heads, config.key_heads};
   Tensor rows = kernels::rms_norm(x, no_gain, kNormEpsilon, compute), balance;
   const auto add = [&](const Tensor& branch) {
     std::tie(x, rows) = kernels::add_rms_norm(x, branch, no_gain, kNormEpsilon, compute);
   };
-  const auto attend = [&](const AttentionWeights& of, const WindowShape& shape,
-                          const WindowMask& mask, const std::string& name) {
+  const auto attend = [&](const AttentionWeights& of, const WindowHeads& heads,
+                          const WindowView& view, const std::string& name) {
     Tensor ring;
-    if (mask.in_place) {
+    if (view.in_place) {
       if (state.get(name).scalar_type() != compute) state.set(name, state.get(name).to(compute));
       ring = state.writable(name);
     } else {
       ring = state.get(name).to(compute);
     }
-    const Tensor out = window_attention(of, shape, mask, rows, plan, ring);
-    if (!mask.in_place) state.set(name, ring);
+    const Tensor out = window_attention(of, heads, view, rows, plan, ring);
+    if (!view.in_place) state.set(name, ring);
     return out;
   };
   for (int64_t l = 0; l < config.layers; ++l) {
@@ -71,8 +71,8 @@ Tensor run_piece(const MicroRwkvConfig& config, const MicroRwkvWeights& weights,
     const Tensor channels = channel_mix(layer.cmix, rows, plan, shift);
     state.set(path("cmix.shift"), shift);
     add(channels);
-    add(attend(layer.swa, window_shape, window, path("swa.cache")));
-    add(attend(layer.gqa, grouped_shape, grouped, path("gqa.cache")));
+    add(attend(layer.swa, window_heads, window, path("swa.cache")));
+    add(attend(layer.gqa, grouped_heads, grouped, path("gqa.cache")));
     const ExpertResult experts =
         expert_mixture(layer.moe, rows, config.active, with_balance, plan.kept);
     if (with_balance) balance = balance.defined() ? balance + experts.balance : experts.balance;
@@ -110,7 +110,7 @@ Tensor corrected_forward(const MicroRwkvConfig& config, const MicroRwkvWeights& 
   const int64_t count = tokens.size(1);
   const Tensor starts = document_starts(tokens, options.resets);
   std::vector<Tensor> parts;
-  // Scores of a piece against itself and the ring grow with its square: long blocks go in pieces.
+  // Rows of a piece stay with the ring in the cache: long blocks go in pieces.
   // In deterministic mode token by token, so that any split of the tokens gives the same bits.
   const int64_t piece = kernels::row_invariant() ? 1 : config.block_tokens;
   for (int64_t first = 0; first < count; first += piece) {
