@@ -7,6 +7,7 @@
 #include "tests/temporary_folder.h"
 #include "tests/tokenizer/random_text.h"
 #include "tokenizer/bpe_trainer.h"
+#include "tokenizer/character_tokenizer.h"
 #include "tokenizer/stream_decoder.h"
 #include "tokenizer/tokenizer.h"
 
@@ -108,6 +109,16 @@ TEST_CASE("bytes are their own ids") {
   const TokenizerPtr reread = parse_tokenizer_json(bytes->to_json(), "bytes");
   CHECK(reread->kind() == "bytes");
   CHECK(reread->fingerprint() == bytes->fingerprint());
+}
+
+TEST_CASE("bytes without special tokens are 256 ids, also when read back") {
+  const TokenizerPtr bytes = make_plain_byte_tokenizer();
+  CHECK(bytes->vocab_size() == 256);
+  CHECK(bytes->encode("a<end>\xff").size() == 7);
+  CHECK(bytes->decode(bytes->encode("a<end>\xff")) == "a<end>\xff");
+  CHECK_FALSE(bytes->is_special(0));
+  const TokenizerPtr again = parse_tokenizer_json(bytes->to_json(), "bytes.json");
+  CHECK(again->fingerprint() == bytes->fingerprint());
 }
 
 TEST_CASE("characters outside the set are unknown") {
