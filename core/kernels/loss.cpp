@@ -23,48 +23,69 @@ int64_t chunk_rows(const Tensor& hidden, int64_t vocabulary, int64_t wanted) {
   return std::clamp<int64_t>(kChunkBytes / row_bytes / 64 * 64, 64, 8192);
 }
 
-// Losses fp32 (fp64) [n] of logits [n, V], without weights; the logits become scale * weight *
-// gradient where asked.  `weights` fp32 [n] or undefined.
-Tensor losses_in_place(Tensor& logits, const Tensor& labels, const Tensor& weights, double scale,
-                       double z_loss, bool gradient) {
+struct RowLosses {
+  Tensor losses;  // fp32 (fp64) [n], without weights
+  Tensor wraps;   // likewise, what L2Wrap adds; undefined without
+};
+
+// Losses of logits [n, V], which become scale * weight * gradient where asked.  `weights` fp32 [n]
+// or undefined.
+RowLosses losses_in_place(Tensor& logits, const Tensor& labels, const Tensor& weights,
+                          const HeadLossOptions& options, bool gradient) {
   const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  const bool wraps = options.l2_wrap != 0;
+  RowLosses result;
   if (has_fused_form(logits)) {
-    Tensor losses = at::empty({rows}, logits.options().dtype(at::kFloat));
+    result.losses = at::empty({rows}, logits.options().dtype(at::kFloat));
+    if (wraps) result.wraps = at::empty_like(result.losses);
+    const cpu::LossTerms terms = {static_cast<float>(options.scale),
+                                  static_cast<float>(options.z_loss),
+                                  static_cast<float>(options.l2_wrap)};
     with_row_type(logits.scalar_type(), [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       cpu::cross_entropy(logits.mutable_data_ptr<T>(), labels.const_data_ptr<int64_t>(),
                          weights.defined() ? weights.const_data_ptr<float>() : nullptr, rows,
-                         vocabulary, static_cast<float>(scale), static_cast<float>(z_loss),
-                         gradient, losses.mutable_data_ptr<float>());
+                         vocabulary, terms, gradient, result.losses.mutable_data_ptr<float>(),
+                         wraps ? result.wraps.mutable_data_ptr<float>() : nullptr);
     });
-    return losses;
+    return result;
   }
   const Tensor wide = logits.to(reference::arithmetic_dtype(logits.scalar_type()));
   const Tensor log_z = wide.logsumexp(-1, /*keepdim=*/true);
   const Tensor counted = labels.ge(0).unsqueeze(-1), index = labels.clamp_min(0).unsqueeze(-1);
-  const Tensor losses = (log_z - wide.gather(-1, index) + z_loss * log_z.square())
-                            .masked_fill(counted.logical_not(), 0);
-  if (gradient) {
-    Tensor slope = (wide - log_z).exp_() * (1.0 + 2.0 * z_loss * log_z);
-    slope.scatter_add_(-1, index, at::full_like(log_z, -1.0));
-    if (weights.defined()) slope.mul_(weights.unsqueeze(-1));
-    logits.copy_(slope.mul_(scale).masked_fill_(counted.logical_not(), 0));
+  const auto of_counted = [&](const Tensor& x) {
+    return x.masked_fill(counted.logical_not(), 0).squeeze(-1);
+  };
+  result.losses = of_counted(log_z - wide.gather(-1, index) + options.z_loss * log_z.square());
+  Tensor largest, place;
+  if (wraps) {
+    std::tie(largest, place) = wide.max(-1, /*keepdim=*/true);
+    result.wraps = of_counted(0.5 * options.l2_wrap * largest.square());
   }
-  return losses.squeeze(-1);
+  if (gradient) {
+    Tensor slope = (wide - log_z).exp_() * (1.0 + 2.0 * options.z_loss * log_z);
+    slope.scatter_add_(-1, index, at::full_like(log_z, -1.0));
+    if (wraps) slope.scatter_add_(-1, place, options.l2_wrap * largest);
+    if (weights.defined()) slope.mul_(weights.unsqueeze(-1));
+    logits.copy_(slope.mul_(options.scale).masked_fill_(counted.logical_not(), 0));
+  }
+  return result;
 }
 
-// Hides a tensor that may be undefined, and has no gradient, from autograd.
-struct RowWeights {
-  Tensor value;  // fp32 [N] or undefined
+// Hides from autograd what has no gradient.
+struct LossSettings {
+  Tensor weights;  // fp32 [N] or undefined
+  HeadLossOptions options;
 };
 
 class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
  public:
-  // -> loss, loss without row weights.
+  // -> loss, loss without row weights and L2Wrap.
   static variable_list forward(AutogradContext* ctx, const Tensor& hidden, const Tensor& weight,
-                               const Tensor& labels, const RowWeights& weights, double scale,
-                               double z_loss, int64_t rows, bool with_gradients) {
-    const Tensor& row_weights = weights.value;
+                               const Tensor& labels, const LossSettings& settings, int64_t rows,
+                               bool with_gradients) {
+    const Tensor& row_weights = settings.weights;
+    const double scale = settings.options.scale;
     const Tensor w = converted_weight(weight, hidden.scalar_type());
     const auto wide = reference::arithmetic_dtype(hidden.scalar_type());
     Tensor total = at::zeros({}, hidden.options().dtype(wide)), plain = total.clone();
@@ -75,10 +96,11 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
       const Tensor chunk = hidden.narrow(0, first, count);
       Tensor logits = product(chunk, w.t());
       const Tensor factors = row_weights.defined() ? row_weights.narrow(0, first, count) : Tensor();
-      const Tensor losses = losses_in_place(logits, labels.narrow(0, first, count), factors, scale,
-                                            z_loss, with_gradients);
+      const auto [losses, wraps] = losses_in_place(logits, labels.narrow(0, first, count), factors,
+                                                   settings.options, with_gradients);
       plain += losses.sum();
-      if (factors.defined()) total += losses.mul(factors).sum();
+      const Tensor all = wraps.defined() ? losses + wraps : losses;
+      total += (factors.defined() ? all.mul(factors) : all).sum();
       if (!with_gradients) {
         continue;
       }
@@ -93,9 +115,8 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
       ctx->save_for_backward({grad_hidden, grad_weight});
     }
     plain = plain * scale;
-    total = row_weights.defined() ? total * scale : plain.clone();
     ctx->mark_non_differentiable({plain});
-    return {total, plain};
+    return {total * scale, plain};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -110,7 +131,7 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
     if (ctx->needs_input_grad(1) && grad_weight.defined()) {
       of_weight = unscaled ? grad_weight : grad_weight * grads[0].to(grad_weight.scalar_type());
     }
-    return {of_hidden, of_weight, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {of_hidden, of_weight, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -154,7 +175,7 @@ WeightedHeadLoss weighted_head_loss(const Tensor& hidden, const Tensor& head_wei
       at::GradMode::is_enabled() && (hidden.requires_grad() || head_weight.requires_grad());
   const variable_list losses = HeadLossFunction::apply(
       hidden.contiguous(), head_weight, labels.contiguous(),
-      RowWeights{weights.defined() ? weights.contiguous() : weights}, options.scale, options.z_loss,
+      LossSettings{weights.defined() ? weights.contiguous() : weights, options},
       chunk_rows(hidden, head_weight.size(0), options.chunk_rows), with_gradients);
   return {losses[0], losses[1]};
 }
@@ -169,9 +190,8 @@ Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor
   for (int64_t first = 0; first < hidden.size(0); first += rows) {
     const int64_t count = std::min(rows, hidden.size(0) - first);
     Tensor logits = product(hidden.narrow(0, first, count), w.t());
-    losses.narrow(0, first, count)
-        .copy_(losses_in_place(logits, labels.narrow(0, first, count).contiguous(), {}, 1.0, 0.0,
-                               false));
+    const Tensor own = labels.narrow(0, first, count).contiguous();
+    losses.narrow(0, first, count).copy_(losses_in_place(logits, own, {}, {}, false).losses);
   }
   return losses;
 }

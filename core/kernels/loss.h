@@ -18,18 +18,21 @@ struct HeadLossOptions {
   double z_loss = 0.0;
   // Rows per chunk; 0: chosen so that a chunk's logits take about 8 MB.
   int64_t chunk_rows = 0;
+  // RWKV-LM's L2Wrap: its gradient adds this times the largest logit of a row to that logit's
+  // gradient (1e-4 there), so half this times the square of it is part of the loss; 0: off.
+  double l2_wrap = 0.0;
 };
 
 // hidden [N, C] (compute dtype), head_weight [V, C] (master dtype), labels int64 [N]
 // (kIgnoredLabel: no loss)
-// -> fp32 (fp64 for fp64) scalar: scale * sum of -log softmax(hidden W^T)[label] (+ z-loss).
-// Softmax in fp32. Differentiable once, in hidden and head_weight.
+// -> fp32 (fp64 for fp64) scalar: scale * sum of -log softmax(hidden W^T)[label] (+ z-loss,
+// L2Wrap). Softmax in fp32. Differentiable once, in hidden and head_weight.
 Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                  const HeadLossOptions& options = {});
 
 struct WeightedHeadLoss {
   Tensor loss;   // fp32 (fp64) scalar: scale * sum of weight * row loss; differentiable
-  Tensor plain;  // the same with every weight 1, for reports; no gradient
+  Tensor plain;  // the same with every weight 1 and without L2Wrap, for reports; no gradient
 };
 
 // As head_loss with a factor on each row's loss and gradient: weights fp32 [N], none negative.

@@ -18,6 +18,7 @@ StepOptions StepOptions::from_table(const Table& table, const std::string& where
   reader.read("replay", options.replay);
   reader.read("chunk_rows", options.chunk_rows, 0, 1 << 30);
   reader.read("z_loss", options.z_loss, 0.0, 1e3);
+  reader.read("l2_wrap", options.l2_wrap, 0.0, 1e3);
   reader.read("spike", options.spike, 0.0, 1e9);
   if (options.spike != 0.0 && options.spike <= 1.0) {
     fail(where + ".spike", Value(options.spike).to_text(), "0 (off) or a factor above 1");

@@ -17,6 +17,11 @@ namespace {
 constexpr double kSettledLosses = 20;
 constexpr double kAverageRate = 0.02;
 
+// RWKV-LM's factor (src/model.py, L2Wrap).
+double usual_l2_wrap(const ModelFacts& facts) {
+  return facts.architecture.rfind("rwkv", 0) == 0 ? 1e-4 : 0;
+}
+
 void check_batch(const Batch& batch, const ModelFacts& facts) {
   int64_t width = batch.segments * batch.segment_tokens;
   check_shape(batch.tokens, "batch.tokens", {batch.lanes, width}, "BT");
@@ -131,6 +136,7 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
   head.scale = 1.0 / static_cast<double>(std::max<int64_t>(batch.label_count, 1));
   head.z_loss = options.z_loss;
   head.chunk_rows = options.chunk_rows;
+  head.l2_wrap = options.l2_wrap >= 0 ? options.l2_wrap : usual_l2_wrap(model_.facts());
 
   State lanes = lanes_;
   Tensor loss = at::zeros({}, loss_average_.options()), auxiliary = loss.clone();

@@ -64,6 +64,34 @@ TEST_CASE("the chunked head loss equals the plain one", "[kernels]") {
   }
 }
 
+TEST_CASE("L2Wrap adds its factor times the largest logit to that logit's gradient", "[kernels]") {
+  const Tensor hidden = random_tensor({9, 4}, 1), head = random_tensor({37, 4}, 2);
+  const Tensor labels = some_labels(9, 37);
+  kernels::HeadLossOptions options{0.25, 0.1, 4};
+  options.l2_wrap = 0.3;  // 1e-4 would hide in the other gradients
+  check_finite_differences(loss(labels, options), {hidden, head});
+  check_against_double(loss(labels, options), {hidden, head}, {at::kFloat, at::kFloat}, 1e-5);
+  check_against_double(loss(labels, options), {hidden, head}, {at::kBFloat16, at::kFloat}, 3e-2);
+
+  // As RWKV-LM's backward: max * factor / rows, scattered to the place of the maximum.
+  const auto gradient = [&](double factor) {
+    kernels::HeadLossOptions own{1.0 / 8};
+    own.l2_wrap = factor;
+    Tensor rows = hidden.detach().clone().requires_grad_();
+    const auto result = kernels::weighted_head_loss(rows, head, labels, {}, own);
+    result.loss.backward();
+    CHECK(
+        result.plain.item<double>() ==
+        Approx(kernels::reference::head_losses(hidden, head, labels, 0.0).sum().item<double>() / 8)
+            .epsilon(1e-12));  // what is reported has no L2Wrap
+    return rows.grad();
+  };
+  const auto [largest, place] = at::mm(hidden, head.t()).max(-1, true);
+  Tensor expected = at::zeros({9, 37}, at::kDouble).scatter_(1, place, largest * (1e-4 / 8));
+  expected.masked_fill_(labels.lt(0).unsqueeze(1), 0);
+  CHECK(at::allclose(gradient(1e-4) - gradient(0), at::mm(expected, head), 1e-9, 1e-12));
+}
+
 TEST_CASE("the head loss scales its gradients by what follows it", "[kernels]") {
   Tensor hidden = random_tensor({3, 4}, 1).requires_grad_(),
          weight = random_tensor({6, 4}, 2).requires_grad_();
