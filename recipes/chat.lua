@@ -99,7 +99,7 @@ for line in generation.lines(terminal and "> " or nil) do
     local command = commands[name] or function() return "no such command: /" .. name .. "; /help lists them" end
     -- A file that cannot be read or written ends the command, not the talk.
     local _, said = pcall(command, argument)
-    print(said)
+    print((said:gsub("^%S+:%d+: ", "")))
   elseif line ~= "" then
     local finished = rmkv.catch_interrupt(answer, line)
     if not finished then print "\n(stopped; /undo takes the turn back)" end

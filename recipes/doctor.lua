@@ -89,12 +89,13 @@ if health.cuda.kernels ~= nil then
        not built and "install the CUDA toolkit and build again; LibTorch's operations serve until then" or nil)
 end
 
-for _, folder in ipairs { "checkpoints", "logs" } do
+local place = require "lib.place"
+for _, folder in ipairs { place.checkpoints, place.logs } do
   if rmkv.system.is_folder(folder) then
     local ok, message = can_write(folder)
-    find(folder .. "/", ok and "ok" or "broken", ok and "writable" or message)
+    find(folder:match "[^/]+$" .. "/", ok and "ok" or "broken", ok and "writable" or message)
   else
-    find(folder .. "/", "missing", "not in this folder; runs create it")
+    find(folder:match "[^/]+$" .. "/", "missing", folder .. " is not there; runs create it")
   end
 end
 find("disk", health.disk_free_bytes > 1e9 and "ok" or "broken",

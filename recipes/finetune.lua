@@ -20,12 +20,12 @@ local options = {
   field = { "", "field of .jsonl rows that holds the text" },
   val = { "", "text file or folder to validate on; by default a held-out share of the data" },
   tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
-  tokens = { 600e3, "budget in token positions", min = 1 },
-  steps = { 0, "budget in steps, instead of tokens", min = 0 },
+  tokens = { 600e3, "budget in token positions", min = 1, max = 1e15 },
+  steps = { 0, "budget in steps, instead of tokens", min = 0, max = 1e12 },
   batch = { 8, "lanes: documents read side by side", min = 1 },
   segment = { 0, "tokens of a segment; 0: the model's", min = 0 },
   segments = { 4, "segments of a step", min = 1 },
-  lr = { 5e-4, "peak learning rate", min = 0 },
+  lr = { 5e-4, "peak learning rate", min = 0, max = 1000 },
   weight_decay = { 0.0, "decoupled weight decay of matrices", min = 0 },
   clip = { 1.0, "largest norm of the gradient", min = 0 },
   spike = { 3, "a loss above this times its average leaves the update out, as NaN does; 0: off", min = 0 },
@@ -40,7 +40,7 @@ local options = {
   sample_every = { 100, "steps between text samples", min = 0 },
   eval_every = { 100, "steps between evaluations", min = 0 },
   log_every = { 1, "steps between log lines", min = 1 },
-  eval_tokens = { 20e3, "tokens of an evaluation during training", min = 1 },
+  eval_tokens = { 20e3, "tokens of an evaluation during training", min = 1, max = 1e15 },
   keep = { 3, "checkpoints to keep", min = 1 },
   prompt = { "Write a happy story about Mira.\n<start>", "start of the text samples" },
   resume = { "ask", "ask, latest, none or a checkpoint of this run" },
@@ -87,9 +87,7 @@ local function main(opt, live)
     if run:due "sample" then setup.sample(run, model, data) end
     if run:due "save" then run:save() end
   end
-  setup.finish(run, model, data,
-    "next:  scripts/rmkv recipes/instruct.lua --checkpoint %s \"Write a sad story about Tom.\"\n" ..
-    "       scripts/rmkv recipes/chat.lua --checkpoint %s")
+  setup.finish(run, model, data, { { "instruct", ' "Write a sad story about Tom."' }, { "chat", "" } })
 end
 
 return recipe.run { options = options, plan = plan, main = main }

@@ -3,15 +3,14 @@
 -- A checkpoint of this program brings its tokenizer; a model file of another program needs --tokenizer: the World
 -- vocabulary (rwkv_vocab_v20230424.txt) for RWKV from version 5 on, a tokenizer.json for the others.
 
+local place = require "lib.place"
+
 local M = {}
 
--- A path as given, from the project's folder, or the name of a run.
 local function found(path)
-  for _, candidate in ipairs { path, rmkv.root .. "/" .. path, rmkv.root .. "/checkpoints/" .. path } do
-    if rmkv.system.exists(candidate) then return candidate end
-  end
-  error(("%s: no such checkpoint or model file\nhint: train a model first (scripts/rmkv recipes/pretrain.lua), or "
-         .. "name one with --checkpoint"):format(path), 0)
+  return place.find(path) or error(
+    ("%s: no such checkpoint or model file\nhint: train a model first (%s), or name one with --checkpoint"):format(
+      path, place.command("pretrain", "")), 0)
 end
 
 ---Loads a model and says its warning, if it has one, on stderr.

@@ -8,15 +8,13 @@
 -- Nothing that a run decides depends on the clock, so a resumed run repeats what a whole one does.
 
 local guard = require "lib.guard"
+local place = require "lib.place"
 local progress = require "lib.progress"
-local run_log = require "lib.run_log"
 
 local M = {}
 
 local Run = {}
 Run.__index = Run
-
-local function project(path) return rmkv.root .. "/" .. path end
 
 -- Options that may differ between a run and its continuation without changing what is computed.
 local free_options = {
@@ -31,11 +29,11 @@ local free_options = {
 function M.open(opt, mode)
   local system = rmkv.system
   local run = setmetatable({ opt = opt, mode = mode, step = 0, tokens = 0, bytes = 0, tracked = {} }, Run)
-  run.folder = (opt.out ~= "" and system.absolute(opt.out) or project("checkpoints/" .. mode)):gsub("/+$", "")
+  run.folder = (opt.out ~= "" and system.absolute(opt.out) or place.checkpoints .. "/" .. mode):gsub("/+$", "")
   run.checkpoints = rmkv.checkpoint.run(run.folder)
   run.name = run.folder:match "[^/]+$"
   run.progress = progress.new()
-  run.log_folder = run_log.log_folder(run.folder)
+  run.log_folder = place.log_folder(run.folder)
   run.resume_from = run:resume_decision()
   if not run.resume_from then run:move_aside() end
   system.make_folders(run.folder)

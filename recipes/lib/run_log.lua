@@ -1,5 +1,6 @@
 -- Reads what a run wrote down (lib/run.lua): its step lines, journal and description, for reports.
 
+local place = require "lib.place"
 local progress = require "lib.progress"
 
 local M = {}
@@ -18,20 +19,10 @@ local function lines_of(path)
 end
 
 local function folder_of(path)
-  for _, candidate in ipairs { path, rmkv.root .. "/" .. path, rmkv.root .. "/checkpoints/" .. path } do
-    if rmkv.system.exists(candidate .. "/run.toml") then return rmkv.system.absolute(candidate) end
-  end
+  local found = place.find(path)
+  if found and rmkv.system.exists(found .. "/run.toml") then return rmkv.system.absolute(found) end
   error(("%s: no run there (a folder with run.toml)\nhint: name a folder that a recipe wrote, such as "
          .. "checkpoints/pretrain"):format(path), 0)
-end
-
----Where the logs of a run folder are: inside it, or under logs/ for runs of the project.
----@param folder string
----@return string
-function M.log_folder(folder)
-  local inside = rmkv.root .. "/checkpoints/"
-  if folder:sub(1, #inside) == inside then return rmkv.root .. "/logs/" .. folder:match "[^/]+$" end
-  return folder .. "/logs"
 end
 
 ---Reads the logs of a run.
@@ -42,7 +33,7 @@ function M.read(path)
   local folder = folder_of(path)
   local description = rmkv.toml.read(folder .. "/run.toml")
   local log = setmetatable({
-    folder = folder, name = folder:match "[^/]+$", log_folder = M.log_folder(folder), description = description,
+    folder = folder, name = folder:match "[^/]+$", log_folder = place.log_folder(folder), description = description,
     samples = {}, events = {}, evaluations = {},
   }, Log)
   log.steps = lines_of(log.log_folder .. "/steps.jsonl")

@@ -2,6 +2,7 @@
 
 local data_lib = require "lib.data"
 local evaluation = require "lib.evaluation"
+local place = require "lib.place"
 local progress = require "lib.progress"
 
 local M = {}
@@ -117,8 +118,8 @@ function M.sample(run, model, data)
 end
 
 ---The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
----@param next_words string? what to type next, with %s for the checkpoint
-function M.finish(run, model, data, next_words)
+---@param next_commands string[][]? what to type next: { recipe, arguments beside --checkpoint } …
+function M.finish(run, model, data, next_commands)
   if run.was_complete then return end
   if run.stopped then
     run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
@@ -135,11 +136,13 @@ function M.finish(run, model, data, next_words)
   end
   M.sample(run, model, data)
   run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
-  next_words = next_words or
-    "next:  scripts/rmkv recipes/single.lua --checkpoint %s --prompt \"Once upon a time there was\"\n" ..
-    "       scripts/rmkv recipes/chat.lua --checkpoint %s"
-  next_words = next_words .. "\n       scripts/rmkv recipes/report.lua " .. run.folder
-  run:say((next_words:gsub("%%s", function() return path end)))
+  local lines = {}
+  next_commands = next_commands or { { "single", ' --prompt "Once upon a time there was"' }, { "chat", "" } }
+  for i, command in ipairs(next_commands) do
+    lines[i] = place.command(command[1], "--checkpoint " .. place.quoted(path) .. command[2])
+  end
+  lines[#lines + 1] = place.command("report", place.quoted(run.folder))
+  run:say("next:  " .. table.concat(lines, "\n       "))
 end
 
 return M

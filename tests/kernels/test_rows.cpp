@@ -117,7 +117,8 @@ TEST_CASE("swiglu", "[kernels]") {
   CHECK(kernels::swiglu(at::tensor({NAN, 1.0f})).isnan().all().item<bool>());
 }
 
-TEST_CASE("rotary scores depend on differences of positions only", "[kernels]") {
+TEST_CASE("T13: rotary scores depend on differences of positions only, in every head alike",
+          "[kernels]") {
   const Tensor q = random_tensor({1, 1, 2, 8}, 1), k = random_tensor({1, 1, 2, 8}, 2);
   const auto score = [&](int64_t at_query, int64_t at_key) {
     return (kernels::rotate(q, at_query) * kernels::rotate(k, at_key)).sum(-1);
@@ -126,6 +127,8 @@ TEST_CASE("rotary scores depend on differences of positions only", "[kernels]") 
   CHECK(at::allclose(score(2, -5), score(7, 0), 1e-10, 1e-10));
   CHECK(at::allclose(kernels::rotate(q, 5).norm(), q.norm(), 1e-12, 1e-12));
   CHECK(at::equal(kernels::rotate(q, 0), q));
+  const Tensor alike = kernels::rotate(q.narrow(2, 0, 1).expand({1, 1, 2, 8}).contiguous(), 9);
+  CHECK(at::equal(alike.select(2, 0), alike.select(2, 1)));
   check_finite_differences(
       [](const std::vector<Tensor>& in) -> std::vector<Tensor> {
         return {kernels::rotate(in[0], 3)};
