@@ -63,7 +63,8 @@ std::vector<MergeTable::Merge> resolve_listed(const BpeSpec& spec, const std::st
 }  // namespace
 
 BpeModel::BpeModel(BpeSpec spec, const std::string& where)
-    : spec_(std::move(spec)),
+    : where_(where),
+      spec_(std::move(spec)),
       merges_(spec_.merge_by_id ? std::vector<MergeTable::Merge>() : resolve_listed(spec_, where)),
       plain_(spec_.continuing_prefix.empty() && spec_.end_of_word_suffix.empty()),
       whole_words_(spec_.entries.size()) {
@@ -228,7 +229,7 @@ void BpeModel::split_bytes(std::string_view word, std::vector<int32_t>& ids) con
 
 bool BpeModel::has_unknown() const {
   if (!spec_.missing_unknown.empty()) {
-    fail("tokenizer.encode", "text that needs the unknown token '" + spec_.missing_unknown + "'",
+    fail(where_, "text that needs the unknown token '" + spec_.missing_unknown + "'",
          "text of the vocabulary, which lacks that token");
   }
   return spec_.unknown_id >= 0;

@@ -44,6 +44,7 @@ class BpeModel : public WordModel {
   int32_t find(std::string_view text) const;
   bool has_unknown() const;
 
+  const std::string where_;
   BpeSpec spec_;
   MergeTable merges_;
   std::string bytes_;                    // of all words, one after another

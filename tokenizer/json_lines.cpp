@@ -1,11 +1,13 @@
 // Lines in, lines out.
 #include "tokenizer/json_lines.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "core/base/error.h"
 #include "core/base/json_quote.h"
 #include "tokenizer/id_format.h"
+#include "tokenizer/in_order.h"
 #include "tokenizer/json_node.h"
 #include "tokenizer/unicode.h"
 
@@ -38,10 +40,17 @@ std::string valid_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace
+// So many bytes of lines does one thread take at a time.
+constexpr size_t kPartBytes = size_t{1} << 16;
 
-std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines,
-                              const EncodeOptions& options, uint64_t first_line) {
+struct Part {
+  std::string_view lines;
+  uint64_t first_line;
+  std::string encoded;
+};
+
+std::string encode_part(const Tokenizer& tokenizer, std::string_view lines,
+                        const EncodeOptions& options, uint64_t first_line) {
   std::string out;
   std::vector<int32_t> ids;
   simdjson::dom::parser parser;
@@ -56,6 +65,38 @@ std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines
     tokenizer.encode_to(node.as_string(), options, ids);
     out += write_ids(ids, IdFormat::kJson);
   });
+  return out;
+}
+
+}  // namespace
+
+std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines,
+                              const EncodeOptions& options, uint64_t first_line) {
+  if (options.threads <= 1 || lines.size() < 2 * kPartBytes) {
+    return encode_part(tokenizer, lines, options, first_line);
+  }
+  std::vector<Part> parts;
+  while (!lines.empty()) {
+    const size_t newline =
+        lines.size() > kPartBytes ? lines.find('\n', kPartBytes) : std::string_view::npos;
+    const size_t size = newline == std::string_view::npos ? lines.size() : newline + 1;
+    parts.push_back({lines.substr(0, size), first_line, ""});
+    first_line += static_cast<uint64_t>(
+        std::count(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(size), '\n'));
+    lines.remove_prefix(size);
+  }
+  EncodeOptions one_thread = options;
+  one_thread.threads = 1;
+  std::string out;
+  run_in_order(
+      parts.size(), options.threads,
+      [&](size_t i) {
+        parts[i].encoded = encode_part(tokenizer, parts[i].lines, one_thread, parts[i].first_line);
+      },
+      [&](size_t i) {
+        out += parts[i].encoded;
+        parts[i].encoded = {};
+      });
   return out;
 }
 

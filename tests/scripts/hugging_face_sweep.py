@@ -44,9 +44,9 @@ SPECIAL = ["<|endoftext|>", "<s>", "</s>", "<unk>", "[CLS]", "[SEP]", "<pad>", "
 class Texts:
     """Generated texts: a function of a seed."""
 
-    def __init__(self, seed, corpus):
+    def __init__(self, seed, words):
         self.random = random.Random(seed)
-        self.words = sorted(set(corpus.split()))
+        self.words = words
 
     def character(self):
         r = self.random
@@ -418,9 +418,10 @@ def main():
     with open(os.path.join(options.data, "tokenizer/cs336/german.txt")) as file:
         corpus += file.read() + "今日は良い天気です。 한글 텍스트 привет мир été"
     lines = corpus.splitlines(keepends=True)
-    texts = ["", " ", "a", "\n", "a" * 5000, " " * 3000] + [Texts(options.seed + i, corpus).text() for i in range(options.texts - 6)]
+    words = sorted(set(corpus.split()))
+    texts = ["", " ", "a", "\n", "a" * 5000, " " * 3000] + [Texts(options.seed + i, words).text() for i in range(options.texts - 6)]
     program = Program(options.binary, root)
-    print(f"tokenizers {tokenizers.__version__}, seed {options.seed}")
+    print(f"tokenizers {tokenizers.__version__}, seed {options.seed}", flush=True)
     different = 0
     with tempfile.TemporaryDirectory() as folder:
         for name, make in shapes(lines, options.data):

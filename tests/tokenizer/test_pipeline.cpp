@@ -333,5 +333,14 @@ TEST_CASE("lines of JSON go in and come out") {
         "\"ab\"\n\"\"\n\"\\n\uFFFD\"\n");
   CHECK_THROWS_WITH(encode_json_lines(*bytes, "\"ab\"\n{\"a\": 1}\n", {}, 7),
                     Catch::Contains("line 8: got an object"));
+  // Many lines, several threads: the same bytes, and the first faulty line is named.
+  std::string many;
+  for (int i = 0; i < 20000; ++i)
+    many += i % 7 == 0 ? "\n" : "\"line " + std::to_string(i) + "\"\n";
+  const std::string expected = encode_json_lines(*bytes, many, {}, 1);
+  CHECK(std::count(expected.begin(), expected.end(), '\n') == 20000 - 2858);
+  CHECK((encode_json_lines(*bytes, many, {.threads = 3}, 1) == expected));
+  CHECK_THROWS_WITH(encode_json_lines(*bytes, many + "x\n" + many + "y\n", {.threads = 3}, 1),
+                    Catch::Contains("line 20001: not valid JSON"));
   CHECK_THROWS_WITH(decode_json_lines(*bytes, "[1, x]\n", false, 1), Catch::Contains("'x'"));
 }

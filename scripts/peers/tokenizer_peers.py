@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Times one task of one tokenizer library; recipes/bench/tokenizer.lua runs it beside this program.
 
-    tokenizers.py PEER TASK --vocab FILE [--merges FILE] [--threads N] FILE...
+    tokenizer_peers.py PEER TASK --vocab FILE [--threads N] [--passes 2] FILE...
 
-PEER: hf, tiktoken, gigatoken, rustbpe, pyrwkv, sentencepiece.  TASK: encode (each file, first in a fresh library, then
-again), train (30,000 entries).  Prints "cold SECONDS BYTES TOKENS", "warm SECONDS BYTES TOKENS" or "train SECONDS BYTES
+PEER: hf, tiktoken, gigatoken, rustbpe, pyrwkv.  TASK: encode (each file, first in a fresh library, then again unless
+--passes is 1), train (30,000 entries; hf writes its file to --vocab).  Prints "cold SECONDS BYTES TOKENS", "warm SECONDS BYTES TOKENS" or "train SECONDS BYTES
 ENTRIES"; exit status 77 when the library is missing or does not do the task.
 """
 import argparse
@@ -71,7 +71,7 @@ def encode(peer, options):
             text = file.read()
         size = len(text.encode())
         encoder = make_encoder(peer, options)
-        for name in ("cold", "warm"):
+        for name in ("cold", "warm")[:options.passes]:
             started = time.perf_counter()
             tokens = encoder(text)
             print(name, time.perf_counter() - started, size, tokens, flush=True)
@@ -84,7 +84,8 @@ def train(peer, options):
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        trainer = trainers.BpeTrainer(vocab_size=30000, min_frequency=2, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+        trainer = trainers.BpeTrainer(vocab_size=30000, min_frequency=2, show_progress=False, special_tokens=["<|endoftext|>"],
+                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
         run = lambda: tokenizer.train_from_iterator(texts, trainer)
         entries = tokenizer.get_vocab_size
     elif peer == "rustbpe":
@@ -103,7 +104,9 @@ def train(peer, options):
     started = time.perf_counter()
     run()
     seconds = time.perf_counter() - started
-    print("train", seconds, size, entries() if callable(entries) else entries, flush=True)
+    print("train", seconds, size, entries(), flush=True)
+    if peer == "hf" and options.vocab:
+        tokenizer.save(options.vocab)
 
 
 def main():
@@ -113,6 +116,7 @@ def main():
     arguments.add_argument("files", nargs="+")
     arguments.add_argument("--vocab", default="")
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--passes", type=int, default=2)
     options = arguments.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(options.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if options.threads > 1 else "false"
