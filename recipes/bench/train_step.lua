@@ -7,6 +7,8 @@
 --
 -- Without --python only the program's own steps are timed.
 
+local contest = require "lib.contest"
+
 local opt = rmkv.options {
   python = { "", "a Python with torch 2.11 for the peer; by default it is left out" },
   compile = { false, "also run the peer under torch.compile" },
@@ -22,62 +24,22 @@ local opt = rmkv.options {
 rmkv.system.threads(opt.threads)
 local tokens_per_step = opt.batch * opt.segments * opt.segment
 
--- A contestant has a name and a function that runs a step and returns its seconds.
 local function ours(dtype, replay)
   local model = rmkv.model.create({
     architecture = "rmkv", vocabulary = opt.vocabulary, channels = opt.channels, layers = opt.layers,
     heads = opt.heads, slots = opt.slots, segment_tokens = opt.segment,
   }, { seed = 1 })
-  local adamw = rmkv.optim.adamw(model, { weight_decay = 0.1 })
-  local trainer = rmkv.train.trainer(model, adamw)
-  local random, rows = rmkv.random.stream(1, "bench"), {}
-  for lane = 1, opt.batch do
-    rows[lane] = {}
-    for i = 1, opt.segments * opt.segment do rows[lane][i] = random:below(opt.vocabulary) end
-  end
-  local batch = rmkv.data.batch(rows, { segment_tokens = opt.segment })
-  return {
-    name = "rmkv" .. (replay and ", replay" or ""), dtype = dtype, parameters = model:facts().parameters,
-    step = function()
-      local started = rmkv.system.clock()
-      local report = trainer:step(batch, { lr = 1e-3, clip = 1, bptt = opt.segments, dtype = dtype, replay = replay })
-      local loss = report.loss
-      return rmkv.system.clock() - started, loss
-    end,
-  }
+  return contest.own("rmkv" .. (replay and ", replay" or ""), model, {
+    lanes = opt.batch, segments = opt.segments, segment = opt.segment, vocabulary = opt.vocabulary, dtype = dtype,
+    replay = replay,
+  })
 end
 
--- The peer runs as a process that takes "step" on a pipe and answers with its time.
 local function peer(dtype, flags, name)
-  local pipe = os.tmpname()
-  os.remove(pipe)
-  assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
-  local command = ("%s %s/scripts/peers/rmkv_torch.py --dtype %s --vocabulary %d --channels %d --layers %d " ..
-    "--heads %d --slots %d --batch %d --segments %d --segment %d --threads %d %s < %s " ..
-    "2>/dev/null"):format(
-    opt.python, rmkv.root,
-    dtype, opt.vocabulary, opt.channels, opt.layers, opt.heads, opt.slots, opt.batch, opt.segments, opt.segment,
-    opt.threads, flags, pipe)
-  local answers = io.popen(command, "r")
-  local requests = io.open(pipe, "w")
-  os.remove(pipe)
-  local parameters = (answers:read "*l" or ""):match "parameters (%d+)"
-  if not parameters then error("the peer did not start; try by hand: " .. command, 0) end
-  return {
-    name = name, dtype = dtype, parameters = tonumber(parameters),
-    step = function()
-      requests:write "step\n"
-      requests:flush()
-      local line = answers:read "*l"
-      if not line then error("the peer ended: " .. command, 0) end
-      return tonumber(line:match "seconds ([%d.]+)"), tonumber(line:match "loss ([%d.]+)")
-    end,
-    stop = function()
-      requests:write "quit\n"
-      requests:close()
-      answers:close()
-    end,
-  }
+  return contest.peer(name, dtype, opt.python, "rmkv_torch.py",
+    ("--vocabulary %d --channels %d --layers %d --heads %d --slots %d --batch %d --segments %d --segment %d " ..
+     "--threads %d %s"):format(opt.vocabulary, opt.channels, opt.layers, opt.heads, opt.slots, opt.batch, opt.segments,
+                               opt.segment, opt.threads, flags))
 end
 
 local contestants = {}
@@ -93,23 +55,10 @@ for _, dtype in ipairs(opt.dtypes) do
   end
 end
 
-for round = 1, opt.warmup + opt.rounds do
-  for _, contestant in ipairs(contestants) do
-    local seconds, loss = contestant.step()
-    contestant.times = contestant.times or {}
-    contestant.loss = loss
-    if round > opt.warmup then table.insert(contestant.times, seconds) end
-  end
-  io.stderr:write(("\rround %d of %d"):format(round, opt.warmup + opt.rounds))
-end
-io.stderr:write "\r\27[K"
+contest.run(contestants, tokens_per_step, opt.warmup, opt.rounds)
 
 local rows, eager = {}, {}
 for _, contestant in ipairs(contestants) do
-  table.sort(contestant.times)
-  local median = contestant.times[math.ceil(#contestant.times / 2)]
-  contestant.rate = tokens_per_step / median
-  contestant.best = tokens_per_step / contestant.times[1]
   if contestant.name == "PyTorch eager" then eager[contestant.dtype] = contestant.rate end
 end
 for _, contestant in ipairs(contestants) do
@@ -118,7 +67,6 @@ for _, contestant in ipairs(contestants) do
     tokens_per_second = contestant.rate, best = contestant.best,
     ratio = eager[contestant.dtype] and contestant.rate / eager[contestant.dtype],
   }
-  if contestant.stop then contestant.stop() end
 end
 if opt.json then
   print(rmkv.json.encode { tokens_per_step = tokens_per_step, threads = opt.threads, rows = rows })

@@ -13,9 +13,8 @@ ends.  So another program can take turns with it on one machine.
 
 import argparse
 import math
-import sys
-import time
 
+import contest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -150,23 +149,8 @@ def main():
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1, fused=True)
     tokens = torch.randint(a.vocabulary, (a.batch, a.segments * a.segment + 1))
     run = torch.compile(model) if a.compile else model
-
-    def step():
-        optimizer.zero_grad(set_to_none=False)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.dtype == "bf16"):
-            loss = run(tokens[:, :-1], tokens[:, 1:], a.segments, a.attention == "library")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return loss.item()
-
-    print("parameters", sum(x.numel() for x in model.parameters()), flush=True)
-    for line in sys.stdin:
-        if line.strip() == "quit":
-            break
-        start = time.perf_counter()
-        loss = step()
-        print(f"seconds {time.perf_counter() - start:.4f} loss {loss:.4f}", flush=True)
+    library = a.attention == "library"
+    contest.run(model, optimizer, a.dtype, lambda: run(tokens[:, :-1], tokens[:, 1:], a.segments, library))
 
 
 if __name__ == "__main__":
