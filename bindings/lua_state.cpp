@@ -3,6 +3,8 @@
 #include "bindings/objects.h"
 #include "bindings/tensor_args.h"
 #include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/models/rwkv/rwkv_state.h"
 #include "core/tensor/safetensors.h"
 #include "core/tensor/torch.h"
 
@@ -164,6 +166,28 @@ int load(Call& c) {
   return c.push_new(std::move(loaded));
 }
 
+// Raw little-endian float32, lane after lane.
+int save_flat(Call& c) {
+  const Tensor flat = rwkv_flat_state(state(c)).cpu().contiguous();
+  write_file_atomic(c.string(2), {reinterpret_cast<const char*>(flat.const_data_ptr<float>()),
+                                  static_cast<size_t>(flat.nbytes())});
+  return 0;
+}
+
+int load_flat(Call& c) {
+  const std::string bytes = read_file(c.string(2));
+  const int64_t lanes = state(c).batch();
+  const auto row = static_cast<size_t>(lanes) * sizeof(float);
+  if (lanes == 0 || bytes.size() % row != 0) {
+    fail(c.string(2), std::to_string(bytes.size()) + " bytes",
+         "float32 for " + std::to_string(lanes) + " lanes");
+  }
+  Tensor flat = at::empty({lanes, static_cast<int64_t>(bytes.size() / row)}, at::kFloat);
+  std::memcpy(flat.mutable_data_ptr<float>(), bytes.data(), bytes.size());
+  set_rwkv_flat_state(state(c), flat);
+  return 0;
+}
+
 }  // namespace
 
 Module state_module() {
@@ -262,6 +286,20 @@ Module state_module() {
                .returns = {{"", "string", "hash of the file"}},
                .call = save,
                .errors = "when it cannot be written"},
+              {.name = "State:save_flat",
+               .doc =
+                   "Writes an RWKV state in rwkv.cpp's layout: raw float32, per layer the shifted "
+                   "rows of channel mix and time mix, then the memory.",
+               .args = {path},
+               .returns = {},
+               .call = save_flat,
+               .errors = "when the state is not an RWKV model's"},
+              {.name = "State:load_flat",
+               .doc = "Reads what save_flat or rwkv.cpp wrote into this state.",
+               .args = {path},
+               .returns = {},
+               .call = load_flat,
+               .errors = "when the file is missing or of another size"},
           },
       .classes = {&class_of<State>()}};
 }

@@ -1366,8 +1366,9 @@ function rmkv.tokenizer.parse(json, name) end
 function rmkv.tokenizer.load_gpt2(vocab, merges) end
 
 ---Makes a tokenizer of bytes: ids 0..255, then the special tokens.
+---@param special? boolean with the special tokens
 ---@return rmkv.Tokenizer
-function rmkv.tokenizer.bytes() end
+function rmkv.tokenizer.bytes(special) end
 
 ---Makes a tokenizer of printable ASCII characters.
 ---@return rmkv.Tokenizer
@@ -1788,6 +1789,7 @@ rmkv.engine = {}
 
 ---@class rmkv.engine.random.options
 ---@field weights? string fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default "fp32")
+---@field head? string the same for the head alone; beside 8 bits and less it has 16
 ---@field threads? integer 0: as many as rmkv.system.threads() (default 0)
 ---@field seed? integer of the weights (default 0)
 
@@ -1804,6 +1806,13 @@ function rmkv.engine.random(config, options) end
 ---@return table? # step_bytes (weights read for a token and its logits), prefill_multiplications (a token without logits), weight_bytes, threads
 ---@return string? message
 function rmkv.engine.facts(model) end
+
+---Decodes some tokens from an empty state, each with its logits, and returns the seconds; one token before them is not counted.
+---@param model rmkv.Model
+---@param tokens integer
+---@param general? boolean by the form that takes any block, not the one for single tokens
+---@return number # seconds
+function rmkv.engine.decode(model, tokens, general) end
 
 ---Measures the machine: takes about half a second.
 ---@param threads? integer
@@ -1904,6 +1913,18 @@ function State:bytes() end
 ---@return string # hash of the file
 function State:save(path) end
 
+---Writes an RWKV state in rwkv.cpp's layout: raw float32, per layer the shifted rows of channel mix and time mix, then the memory.
+---
+---Raises when the state is not an RWKV model's
+---@param path string
+function State:save_flat(path) end
+
+---Reads what save_flat or rwkv.cpp wrote into this state.
+---
+---Raises when the file is missing or of another size
+---@param path string
+function State:load_flat(path) end
+
 ---optimisers
 rmkv.optim = {}
 
@@ -1956,7 +1977,7 @@ rmkv.data = {}
 ---
 ---Raises when nothing is there or all is empty, and on an unknown option
 ---@param path string
----@param options? table name; text: split (pieces, file, paragraphs), document_bytes, special_tokens; JSON lines: text, prompt (templates with {field}), mask_prompt, special_tokens
+---@param options? table name; cache; filters (see rmkv.data.filtered); watch = true and journal = FILE: files that come into the folder join at the next epoch; text: split (pieces, file, paragraphs), document_bytes, special_tokens; rows: text, prompt (templates with {field}), mask_prompt, parts, messages, special_tokens
 ---@return rmkv.Source
 function rmkv.data.open(path, options) end
 
@@ -1992,6 +2013,49 @@ function rmkv.data.documents(texts, name) end
 ---@param columns table { name = list of texts, … }
 ---@param options? rmkv.data.write_parquet.options
 function rmkv.data.write_parquet(path, columns, options) end
+
+---@class rmkv.data.filtered.options
+---@field cache? string folder for the scan of dedup (default that of the user)
+
+---Puts filters before a source: documents that a rule drops are passed over and counted; which ones is decided by the document alone.
+---
+---Raises on an unknown filter or threshold, and for dedup of a source without end
+---@param source rmkv.Source
+---@param filters table names or { name =, thresholds … }: gopher, gopher_quality, gopher_repetition, c4, fineweb, length { min, max, unit }, dedup
+---@param options? rmkv.data.filtered.options
+---@return rmkv.Source
+function rmkv.data.filtered(source, filters, options) end
+
+---Compares two manifests as they are in Lua.
+---
+---Raises when they differ: each file that is missing, new or changed is named
+---@param saved table of the run so far
+---@param current table
+function rmkv.data.require_same(saved, current) end
+
+---Returns the name.
+---@return string
+function Source:name() end
+
+---Returns the number of documents.
+---@return integer? # nil when there is no end, or only a pass over the data would tell
+function Source:count() end
+
+---Returns the text of a document.
+---
+---Raises beyond the last one, and on a damaged one
+---@param index integer
+---@return string
+---@return string? rule # by which a filter drops it from streams
+function Source:document(index) end
+
+---Returns what the documents depend on.
+---@return table
+function Source:manifest() end
+
+---Returns the hash of the manifest.
+---@return string
+function Source:fingerprint() end
 
 ---@class rmkv.data.stream.options
 ---@field sources table Sources, or { source =, weight = }: weights are shares of tokens
@@ -2033,32 +2097,11 @@ function rmkv.data.stream(options) end
 ---@return rmkv.EvaluationStream
 function rmkv.data.evaluation(options) end
 
----Returns the name.
----@return string
-function Source:name() end
-
----Returns the number of documents.
----@return integer? # nil when there is no end, or only a pass over the data would tell
-function Source:count() end
-
----Returns the text of a document.
----
----Raises beyond the last one, and on a damaged one
----@param index integer
----@return string
-function Source:document(index) end
-
----Returns what the documents depend on.
----@return table
-function Source:manifest() end
-
----Returns the hash of the manifest.
----@return string
-function Source:fingerprint() end
-
 ---@class Stream.next.options
 ---@field segments? integer  (default 1)
 ---@field segment_tokens? integer  (default that of the stream)
+---@field weights? table shares from here on: a list in the order of the sources, or { name = weight }; part of the cursor (default as before)
+---@field reset_tokens? integer memory is also reset after so many tokens of a text; 0: only where a text begins (default 0)
 
 ---Returns the next segments of every lane.
 ---
@@ -2067,6 +2110,12 @@ function Source:fingerprint() end
 ---@return rmkv.Batch? # nil at the end of a stream that has one
 ---@return string? message
 function Stream:next(options) end
+
+---Sets other shares from here on; what was served before stays settled by the old ones.
+---
+---Raises when a source has none, or one that is not above 0
+---@param weights table a list in the order of the sources, or { name = weight }
+function Stream:set_weights(weights) end
 
 ---Returns where the stream stands after the last batch.
 ---@return table # a few integers
@@ -2173,6 +2222,7 @@ function rmkv.train.trainer(model, optimizer, options) end
 ---@field replay? boolean recompute segments in backward: slower, less memory (default false)
 ---@field chunk_rows? integer rows of logits that exist at once; 0: chosen (default 0)
 ---@field z_loss? number weight of log(Z)^2 (default 0)
+---@field l2_wrap? number pulls each row's largest logit to zero by this times its value (default 1e-4 for rwkv4 to rwkv7, else 0)
 ---@field spike? number a loss above this times its average skips the update; 0: off (default 0)
 ---@field state_passing? number probability of taking over another lane's memory (default 0)
 
@@ -2200,6 +2250,8 @@ function Trainer:set_lanes(lanes) end
 ---@field dtype? string of products: fp32, bf16, or fp64 for fp64 models (default "fp32")
 ---@field max_tokens? integer stop after about so many; 0: all (default 0)
 ---@field memory? boolean also without, with foreign and with old memory (default true)
+---@field ablations? table which of shuffled, zeroed, initial and stale; by default all
+---@field ablate_every? integer segments between two that are ablated (default 1)
 ---@field stale_segments? integer how old the old memory is (default 4)
 ---@field segments? integer of a batch (default 8)
 ---@field seed? integer of the shuffling (default 0)
@@ -2208,7 +2260,7 @@ function Trainer:set_lanes(lanes) end
 ---@param model rmkv.Model
 ---@param stream rmkv.EvaluationStream rewound first
 ---@param options? rmkv.train.evaluate.options
----@return table # loss, bits_per_byte, tokens, labels, bytes, sources = { name = {…} }, loss_by_age, memory = { shuffled, zeroed, initial, stale = { difference (nats per label, positive: memory helps), low, high, labels, samples } }
+---@return table # loss, bits_per_byte, tokens, labels, bytes, sources = { name = {…} }, loss_by_age, memory = { shuffled, zeroed, initial, stale = { difference (nats per label, positive: memory helps), low, high, labels, samples } }, readings = { NAME = mean } of what tokens read and slots hold
 function rmkv.train.evaluate(model, stream, options) end
 
 ---@class rmkv.train.score.options

@@ -71,6 +71,16 @@ function M.a_saved_state_goes_on_with_the_same_bits()
   rmkv.system.write_file(folder .. "/ids.txt", "9,\n10\n")
   local rest = out("--ids-file " .. folder .. "/ids.txt --state_in " .. folder .. "/s.safetensors", "rest.f32")
   check.yes(rest == whole)
+  -- In rwkv.cpp's layout: raw floats, 66 per channel and layer at heads of 64, nothing else.
+  local model = rmkv.model.load(path)
+  local channels, layers = model:facts().channels, model:facts().layers
+  out("--ids '7 8' --state-out " .. folder .. "/s.f32", "first.f32")
+  check.equal(rmkv.system.file_size(folder .. "/s.f32"), 4 * layers * channels * (2 + model:config().head_size))
+  check.yes(out("--ids '9 10' --state-in " .. folder .. "/s.f32", "rest.f32") == whole)
+  rmkv.system.write_file(folder .. "/short.f32", "abcd")
+  local said, status = run("logits", logits .. " --ids 9 --state-in " .. folder .. "/short.f32")
+  check.equal(status, 1)
+  check.yes(said:find("set_rwkv_flat_state", 1, true), said)
 end
 
 function M.a_saved_model_of_this_program_is_a_model_file()

@@ -83,6 +83,26 @@ TEST_CASE("sixteen-bit products stay near fp32") {
   }
 }
 
+TEST_CASE("fp16 needs no halving of rows every six layers: the residual stream is fp32") {
+  for (const auto& golden : synthetic::goldens()) {
+    INFO(golden.name);
+    const auto model = synthetic::make_model(golden.config, at::kFloat);
+    {
+      at::NoGradGuard no_grad;
+      Tensor scale = model->parameters().get("blocks.0.ln0.weight").value;
+      scale.mul_(1e6);  // far beyond fp16's 65,504
+      model->parameters().mark_changed();
+    }
+    const Tensor tokens = synthetic::tokens();
+    const Tensor exact = run(*model, tokens, model->initial_state(1), {24}).hidden;
+    ForwardOptions options;
+    options.compute_dtype = at::kHalf;
+    const Tensor narrow = run(*model, tokens, model->initial_state(1), {24}, options).hidden;
+    CHECK(narrow.isfinite().all().item<bool>());
+    CHECK(difference(narrow, exact) < 0.04);
+  }
+}
+
 TEST_CASE("the deterministic mode gives the same bits for any pieces and any company") {
   const Deterministic on;
   for (const auto& golden : synthetic::goldens()) {
