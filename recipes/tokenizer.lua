@@ -188,8 +188,9 @@ function commands.compare()
     local tokenizer = load_tokenizer(index)
     local loaded = rmkv.system.clock() - started
     local bytes, count, seconds = tokenizer:encode_bytes(text, "u32", encode_options(false))
+    local name = #path > 40 and "..." .. path:sub(-37) or path
     print(("%-40s %-10s %8d %10d %12.4f %9.1f %9.1f %s"):format(
-      path, tokenizer:kind(), tokenizer:vocab_size(), count, #text / math.max(1, count), loaded * 1e3,
+      name, tokenizer:kind(), tokenizer:vocab_size(), count, #text / math.max(1, count), loaded * 1e3,
       #text / seconds / 1e6, tokenizer:decode_bytes(bytes, "u32") == text and "exact" or "differs"))
   end
 end
