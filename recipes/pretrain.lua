@@ -22,6 +22,8 @@ local options = {
   data = { { "storyworld" }, "NAME or PATH*WEIGHT: built-in source, file, folder, .jsonl, .lua", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
   field = { "", "field of .jsonl rows that holds the text" },
+  filter = { {}, "drop documents: gopher, c4, fineweb, dedup, length=MIN:MAX (see lib/data.lua)", repeated = true },
+  mix_temperature = { 0, "weigh sources by bytes^(1/T); 0: by the weights behind * alone", min = 0 },
   val = { "", "text file or folder to validate on; by default a held-out share of the data" },
   tokenizer = { "", "tokenizer.json to use; by default one is trained on the data" },
   vocabulary = { 2048, "entries of a trained tokenizer", min = 1 },
@@ -59,6 +61,7 @@ local function plan(opt)
     lr = schedule.warmup_stable_decay { peak = opt.lr, warmup = 0.03, decay = 0.3 },
     bptt = schedule.steps { [0] = 1, [0.1] = 2, [0.25] = 4 },  -- segments the gradient runs through
     segments = schedule.constant(opt.segments),
+    -- Shares of the sources may move too: weights = function(p) return { books = 5, storyworld = 1 + 4 * p } end
   }
 end
 
@@ -77,7 +80,7 @@ local function main(opt, live)
     or math.ceil(opt.tokens / (opt.batch * opt.segments * data.segment_tokens))
   for step in run:steps(total, live) do
     local p, now = run:fraction(), live.plan
-    local batch = data.train:next { segments = now.segments(p, step) }
+    local batch = data.train:next { segments = now.segments(p, step), weights = now.weights and now.weights(p, step) }
     local lr, bptt = now.lr(p, step), now.bptt(p, step)
     local report = trainer:step(batch, {
       lr = lr, clip = opt.clip, spike = opt.spike, bptt = bptt, dtype = opt.dtype, replay = opt.replay,

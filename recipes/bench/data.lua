@@ -2,6 +2,8 @@
 --
 --   rmkv recipes/bench/data.lua --data shards/ --tokenizer tokenizer.json
 --   rmkv recipes/bench/data.lua --texts books/train --tokenizer tokenizer.json     parquet made from text files first
+--   rmkv recipes/bench/data.lua --texts books/train --filters                      speed of each filter alone
+--   rmkv recipes/bench/data.lua --sparse 100                                       begin anywhere in 100 GB of files
 --
 -- All reading and encoding is done by the calling thread unless --threads says otherwise.  Text that comes round again
 -- (a small source) meets a warm word cache of the tokenizer: name more data than fits for a cold figure.
@@ -12,6 +14,9 @@ local opt = rmkv.options {
   data = { {}, "sources: NAME, PATH, hub:owner/name …; *WEIGHT behind", repeated = true },
   texts = { "", "folder of text files to write as parquet (rows of 3,000 bytes) and read" },
   tokenizer = { "", "tokenizer file; by default one token a byte" },
+  filter = { {}, "filters to stream through, see lib/data.lua", repeated = true },
+  filters = { false, "time each filter alone on pages of 3,000 bytes of --texts" },
+  sparse = { 0, "GB of a made set of many sparse files to begin in the middle of", min = 0 },
   cache = { "", "folder for restart points and downloads" },
   seconds = { 5, "to read for", min = 0.1 },
   lanes = { 8, "documents side by side", min = 1 },
@@ -33,6 +38,78 @@ local function parquet_of(folder)
   local path = os.tmpname() .. ".parquet"
   rmkv.data.write_parquet(path, { text = texts })
   return path
+end
+
+-- Pages in memory through a filter, less the time without one; one thread.
+if opt.filters then
+  local pages, bytes = {}, 0
+  for _, name in ipairs(system.list(opt.texts)) do
+    local text = system.read_file(opt.texts .. "/" .. name)
+    for first = 1, text and #text or 0, 3000 do
+      pages[#pages + 1] = text:sub(first, first + 2999)
+      bytes = bytes + #pages[#pages]
+    end
+  end
+  local function seconds(source)
+    local best, dropped = math.huge, 0
+    for _ = 1, 3 do
+      dropped = 0
+      local started = system.clock()
+      for i = 1, #pages do
+        local _, rule = source:document(i)
+        if rule then dropped = dropped + 1 end
+      end
+      best = math.min(best, system.clock() - started)
+    end
+    return best, dropped
+  end
+  local plain = rmkv.data.documents(pages)
+  local without = seconds(plain)
+  print(("%d pages, %.1f MB; reading alone %.3f s"):format(#pages, bytes / 1e6, without))
+  for _, name in ipairs { "length", "gopher_quality", "gopher_repetition", "c4", "fineweb", "dedup" } do
+    local filtered = rmkv.data.filtered(plain, { name }, { cache = os.tmpname() .. ".cache" })
+    local took, dropped = seconds(filtered)
+    local speed = bytes / 1e6 / math.max(took - without, 1e-4)
+    print(("%-20s %8.0f MB/s  %6d of %d dropped"):format(name, speed, dropped, #pages))
+  end
+  return
+end
+
+local sparse_folder
+if opt.sparse > 0 then
+  -- Files of 100 MB that take no room: their text is NUL bytes.
+  sparse_folder = os.tmpname() .. ".sparse"
+  system.make_folders(sparse_folder)
+  for i = 1, opt.sparse * 10 do
+    local file = assert(io.open(("%s/%05d.txt"):format(sparse_folder, i), "wb"))
+    file:seek("set", 1e8 - 1)
+    file:write("\n")
+    file:close()
+  end
+  local source = rmkv.data.open(sparse_folder)
+  local function stream_at(seed)
+    return rmkv.data.stream { sources = { source }, tokenizer = rmkv.tokenizer.bytes(), lanes = opt.lanes, seed = seed,
+                              segment_tokens = opt.segment_tokens, pack_tokens = 0, threads = opt.threads }
+  end
+  local started = system.clock()
+  source = rmkv.data.open(sparse_folder)
+  local opened = system.clock() - started
+  print(("%d files of 100 MB, %d documents: opened in %.3f s"):format(opt.sparse * 10, source:count(), opened))
+  local begun = stream_at(opt.seed)
+  begun:next()
+  for _, part in ipairs { 0.001, 0.5, 0.999 } do
+    local cursor = begun:cursor()
+    for _, lane in ipairs(cursor.lanes) do lane.ordinal, lane.offset = math.floor(source:count() * part), 1000 end
+    cursor.sources[1].ordinal = math.floor(source:count() * part) + 1
+    started = system.clock()
+    local resumed = stream_at(opt.seed)
+    resumed:seek(cursor)
+    resumed:next()
+    print(("at %5.1f %% of the data: first batch after %.3f s"):format(100 * part, system.clock() - started))
+  end
+  for _, name in ipairs(system.list(sparse_folder)) do system.remove(sparse_folder .. "/" .. name) end
+  system.remove(sparse_folder)
+  return
 end
 
 local made

@@ -6,6 +6,10 @@
 --   notes.txt  books/  rows.jsonl.gz  table.csv  shards/ (of .parquet)  tokens.bin  ids.npy    files and folders
 --   hub:owner/name[@rev][:config/split]   a data set of the hub, from its local cache or over the network
 --   gsm8k  gsm8k:FILE              a known data set (lib/presets.lua), from the hub or from a file
+--   watch:FOLDER                   a folder whose new files join at the next epoch
+--
+-- `--filter` drops documents of all but Lua sources: gopher, gopher_quality, gopher_repetition, c4, fineweb, dedup,
+-- length=MIN:MAX[:tokens]; thresholds behind colons: gopher:min_words=20:max_words=5000.
 
 local presets = require "lib.presets"
 
@@ -44,9 +48,64 @@ local function row_options(path, opt)
   return {}
 end
 
+-- Filters of the source itself come before those of the command line.
 local function add_common(options, opt)
   options.cache = given(opt, "cache")
+  local filters = {}
+  for _, list in ipairs { options.filters or {}, M.filters(given(opt, "filter")) } do
+    for _, filter in ipairs(list) do filters[#filters + 1] = filter end
+  end
+  options.filters = #filters > 0 and filters or nil
   return options
+end
+
+-- "200:20000:tokens" -> { name = "length", min = 200, max = 20000, unit = "tokens" }
+local function length_filter(text)
+  local low, high, unit = text:match "^(%d*):?(%d*):?(%a*)$"
+  if not low then error("--filter length=" .. text .. ": expected MIN:MAX or MIN:MAX:tokens", 0) end
+  return { name = "length", min = tonumber(low), max = tonumber(high), unit = unit ~= "" and unit or nil }
+end
+
+---Filters from the words of `--filter`.
+---@param words string[] each a list of filters with commas between
+---@return (string|table)[]
+function M.filters(words)
+  local filters = {}
+  for _, word in ipairs(words or {}) do
+    for text in word:gmatch "[^,]+" do
+      local name, rest = text:match "^([%w_]+)(.*)$"
+      if not name then error("--filter " .. text .. ": expected a name", 0) end
+      local filter = { name = name }
+      if name == "length" and rest:sub(1, 1) == "=" then
+        filter = length_filter(rest:sub(2))
+      else
+        for part in rest:gmatch "[^:]+" do
+          local key, value = part:match "^([%w_]+)=(.*)$"
+          if not key then error("--filter " .. text .. ": expected NAME:KEY=VALUE", 0) end
+          if value == "true" or value == "false" then filter[key] = value == "true"
+          else filter[key] = tonumber(value) or value end
+        end
+      end
+      filters[#filters + 1] = filter
+    end
+  end
+  return filters
+end
+
+---Sets the weights of sources by their sizes: weight * bytes^(1 / temperature).  1 is in proportion to size, more is
+---nearer to equal shares ("Exploring the Limits of Transfer Learning", section 3.5.2).
+---@param sources {source: userdata, weight: number}[]
+---@param temperature number
+function M.apply_temperature(sources, temperature)
+  for _, entry in ipairs(sources) do
+    local bytes = 0
+    local manifest = entry.source:manifest()
+    for _, file in ipairs(manifest.kind ~= "lua" and manifest.files or {}) do bytes = bytes + file.size end
+    if bytes == 0 then
+      error(("--mix_temperature: %s has no size; it needs sources made of files"):format(entry.source:name()), 0)
+    end
+    entry.weight = entry.weight * bytes ^ (1 / temperature)
+  end
 end
 
 -- A preset and the path behind its name; nil when the argument names none.
@@ -67,13 +126,28 @@ local function resolved(path, opt)
   return path
 end
 
+-- A folder into which files may come; the run's folder keeps the journal of what joined.
+local function watched(path, opt, run_folder)
+  local options = add_common(row_options(path, opt), opt)
+  options.watch = true
+  if run_folder then
+    options.journal = ("%s/watched_%s.jsonl"):format(run_folder, path:gsub("/+$", ""):match "[^/]+$")
+  end
+  return rmkv.data.open(path, options)
+end
+
 ---One source from a data argument.
 ---@param argument string
----@param opt {data_dir: string?, seed: integer, field: string?, cache: string?}
+---@param opt {data_dir: string?, seed: integer, field: string?, cache: string?, filter: string[]?}
+---@param run_folder string? where journals of watched folders are kept
 ---@return {source: userdata, weight: number}
-function M.source(argument, opt)
+function M.source(argument, opt, run_folder)
   local path, weight = split_weight(argument)
   local system = rmkv.system
+  local folder_watched = path:match "^watch:(.+)$"
+  if folder_watched then
+    return { source = watched(resolved(folder_watched, opt), opt, run_folder), weight = weight }
+  end
   if not path:find "[/.:]" and system.exists(("%s/recipes/sources/%s.lua"):format(rmkv.root, path)) then
     return { source = rmkv.data.lua(path, { seed = opt.seed }), weight = weight }
   end
@@ -113,10 +187,13 @@ end
 ---All sources of a list of data arguments.
 ---@param arguments string[]
 ---@param opt table
+---@param run_folder string?
 ---@return table[]
-function M.sources(arguments, opt)
+function M.sources(arguments, opt, run_folder)
   local list = {}
-  for _, argument in ipairs(arguments) do list[#list + 1] = M.source(argument, opt) end
+  for _, argument in ipairs(arguments) do list[#list + 1] = M.source(argument, opt, run_folder) end
+  local temperature = given(opt, "mix_temperature")
+  if temperature and temperature > 0 then M.apply_temperature(list, temperature) end
   return list
 end
 

@@ -116,6 +116,7 @@ function Run:begin(facts)
     local old = rmkv.system.exists(path) and rmkv.toml.read(path).options or options
     for name, value in pairs(options) do
       local before = old[name]
+      if name == "data" and rmkv.json.encode(before) ~= rmkv.json.encode(value) then self.data_changed = true end
       if not free_options[name] and rmkv.json.encode(before) ~= rmkv.json.encode(value) then
         self:note("option_changed", { option = name, before = before, after = value },
                   ("option --%s changed from %s to %s"):format(name, rmkv.json.encode(before), rmkv.json.encode(value)))
@@ -162,10 +163,27 @@ function Run:track(parts)
     model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer,
   })
   if self.opt.reset_epochs then return end
-  local good, why = pcall(parts.stream.seek, parts.stream, saved.stream)
+  local good, why = pcall(function()
+    if saved.manifest then
+      local now = parts.stream:manifest()
+      -- Shares may differ: the cursor has those that hold.
+      for _, manifest in ipairs { saved.manifest, now } do
+        for _, source in ipairs(manifest.sources) do source.weight = nil end
+      end
+      rmkv.data.require_same(saved.manifest, now)
+    end
+    parts.stream:seek(saved.stream)
+  end)
   if not good then
     error(why .. "\nhint: this is not the data that the run has read so far: --reset_epochs goes on with it from its "
           .. "start, --resume none begins a new run", 0)
+  end
+  -- Other weights on the command line hold from here on.
+  if self.data_changed then
+    local weights = {}
+    for i, source in ipairs(parts.stream:report().sources) do weights[i] = source.weight end
+    parts.stream:set_weights(weights)
+    self:note("weights", { weights = weights })
   end
 end
 
@@ -193,6 +211,7 @@ function Run:steps(total, live)
       self.step, total))
   end
   rmkv.defer_interrupts(true)  -- Ctrl-C ends the loop between two steps
+  if live then live:begin(self) end
   self.started, self.start_step, self.start_tokens = rmkv.system.clock(), self.step, self.tokens
   return function()
     local stop = rmkv.stop_requested()
@@ -289,6 +308,7 @@ function Run:save(final)
   facts.step, facts.tokens, facts.bytes = self.step, self.tokens, self.bytes
   facts.mode, facts.best_loss = self.mode, self.best_loss
   self.board:flush()
+  self:note("data", parts.stream:report())
   return self.checkpoints:save {
     model = parts.model, optimizer = parts.optimizer, trainer = parts.trainer, stream = parts.stream, facts = facts,
     options = { keep_last = self.opt.keep, final = final or false, loss = self.last_loss },

@@ -48,7 +48,7 @@ function M.data(run, given)
   local segment_tokens = given and given.segment_tokens or segment_length(opt)  -- first: refuses a wrong --model
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
-  local sources = data_lib.sources(arguments, opt)
+  local sources = data_lib.sources(arguments, opt, run.folder)
   local tokenizer = run:tokenizer(not given and opt.tokenizer or nil, function()
     if given then return given.tokenizer end
     return data_lib.train_tokenizer(sources, { vocabulary = opt.vocabulary, threads = rmkv.system.threads() },
