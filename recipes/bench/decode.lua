@@ -58,7 +58,7 @@ local function ours(weights, threads, kind)
   local started = rmkv.system.clock()
   local model
   if opt.checkpoint then
-    model = rmkv.model.load(opt.checkpoint, { threads = threads, weights = weights })
+    model = rmkv.model.load(opt.checkpoint, { threads = threads, weights = weights == "stored" and "auto" or weights })
   elseif is_rmkv then
     local shape = shapes[opt.shape]
     local config = rmkv.model.preset("rmkv", shape.preset)
