@@ -44,7 +44,13 @@ return {
           },
         },
         { text = "<start>", loss = 0 },
-        { text = "{output|trim}<end>" },
+        -- One answer without marks; the first version ends it with <|eot_id|>.
+        {
+          messages = {
+            field = "output", marks = llama3_marks, remove = { "<|eot_id|>" },
+            turns = { user = { after = "<end>", loss = 1 } },
+          },
+        },
       },
     },
   },
