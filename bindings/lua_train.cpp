@@ -107,6 +107,8 @@ int evaluate_model(Call& c) {
   if (reader.read("dtype", dtype)) options.compute_dtype = parse_dtype(dtype);
   reader.read("max_tokens", options.max_tokens, 0);
   reader.read("memory", options.memory);
+  reader.read("ablations", options.ablations);
+  reader.read("ablate_every", options.ablate_every, 1);
   reader.read("stale_segments", options.stale_segments, 1);
   if (reader.read("seed", seed, 0)) options.seed = static_cast<uint64_t>(seed);
   reader.read("segments", segments, 1);
@@ -140,6 +142,9 @@ int evaluate_model(Call& c) {
   add("initial", report.initial);
   add("stale", report.stale);
   if (!memory.empty()) result["memory"] = memory;
+  Table readings;
+  for (const auto& [name, mean] : report.readings) readings[name] = mean;
+  if (!readings.empty()) result["readings"] = readings;
   return c.push(Value(result));
 }
 
@@ -292,6 +297,10 @@ Module train_module() {
                            all, "tokens"},
                           {"memory", "boolean?", "also without, with foreign and with old memory",
                            "true"},
+                          {"ablations", "list?",
+                           "which of shuffled, zeroed, initial and stale; by default all"},
+                          {"ablate_every", "integer?", "segments between two that are ablated", "1",
+                           1},
                           {"stale_segments", "integer?", "how old the old memory is", "4", 1},
                           {"segments", "integer?", "of a batch", "8", 1},
                           {"seed", "integer?", "of the shuffling", "0", 0}}}},
@@ -299,7 +308,8 @@ Module train_module() {
                    {{"", "table",
                      "loss, bits_per_byte, tokens, labels, bytes, sources = { name = {…} }, "
                      "loss_by_age, memory = { shuffled, zeroed, initial, stale = { difference "
-                     "(nats per label, positive: memory helps), low, high, labels, samples } }"}},
+                     "(nats per label, positive: memory helps), low, high, labels, samples } }, "
+                     "readings = { NAME = mean } of what tokens read and slots hold"}},
                .call = evaluate_model},
               {.name = "rmkv.train.score",
                .doc = "Returns log-probabilities of continuations of a context.",

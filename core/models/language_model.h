@@ -44,6 +44,10 @@ struct ForwardOptions {
   int64_t segment_tokens = 0;
   // Recompute each segment in backward instead of keeping its activations (segment replay).
   bool replay = false;
+  // Filled, where given, with what the block's tokens read from memory, by name: fp32 (fp64)
+  // [B, T], a value per token ("attention_share.2"; see the model's header).  Costs time; without
+  // gradients only.
+  std::map<std::string, Tensor>* readings = nullptr;
 };
 
 class LanguageModel {
@@ -79,9 +83,9 @@ class LanguageModel {
 
   // One token of one lane without tensors and without allocation: how sessions decode.  Advances
   // `state` in place (tensors that a copy of it shares are cloned first) and writes the row that
-  // `forward` would return, fp32 [C].  False, with nothing changed, where the model has no such form
-  // for these options, this state or this moment: then `forward` is the way.  Throws only before it
-  // changes anything.
+  // `forward` would return, fp32 [C].  False, with nothing changed, where the model has no such
+  // form for these options, this state or this moment: then `forward` is the way.  Throws only
+  // before it changes anything.
   virtual bool step(int64_t, State&, const ForwardOptions&, float* /*hidden*/) { return false; }
   // Likewise logits fp32 [V] of hidden fp32 [C].
   virtual bool step_logits(const float* /*hidden*/, float* /*logits*/) { return false; }

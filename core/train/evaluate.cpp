@@ -9,6 +9,7 @@
 #include "core/base/cancel.h"
 #include "core/base/random.h"
 #include "core/kernels/loss.h"
+#include "core/memory/measures.h"
 #include "core/tensor/torch.h"
 #include "core/train/paired_effect.h"
 
@@ -18,7 +19,9 @@ namespace {
 
 constexpr int64_t kSampleSegments = 16;  // longer documents are cut into several samples
 constexpr int64_t kAges = 9;             // entries of loss_by_age
+constexpr int64_t kReadingSegments = 4;  // readings are taken in every fourth segment
 enum Ablation { kShuffled, kZeroed, kInitial, kStale, kAblations };
+const std::vector<std::string> kAblationNames = {"shuffled", "zeroed", "initial", "stale"};
 
 // What one segment of all lanes gave: fp64 sums and label counts per lane.
 struct LaneSums {
@@ -31,6 +34,13 @@ class Evaluator {
   Evaluator(LanguageModel& model, const EvaluationOptions& options)
       : model_(model), options_(options) {
     forward_.compute_dtype = options.compute_dtype;
+    std::fill(asked_, asked_ + kAblations, options.ablations.empty());
+    for (const std::string& name : options.ablations) {
+      const auto at = std::find(kAblationNames.begin(), kAblationNames.end(), name);
+      if (at == kAblationNames.end())
+        fail_because("evaluate.ablations", unknown_name_text("ablation", name, kAblationNames));
+      asked_[at - kAblationNames.begin()] = true;
+    }
   }
 
   void add(const Batch& batch) {
@@ -71,6 +81,7 @@ class Evaluator {
     report_.zeroed = effects_[kZeroed].result();
     report_.initial = effects_[kInitial].result();
     report_.stale = effects_[kStale].result();
+    for (const auto& [name, sum] : readings_) report_.readings[name] = sum.first / sum.second;
     return report_;
   }
 
@@ -110,12 +121,21 @@ class Evaluator {
       }
     }
     State before = lanes_;
+    std::vector<std::string> names =
+        options_.memory ? model_.memory_names(before) : std::vector<std::string>();
+    const bool reads = !names.empty() && segment_index_ % kReadingSegments == 1 &&
+                       *std::max_element(ages_.begin(), ages_.end()) > 0;
+    std::map<std::string, Tensor> readings;
+    if (reads) forward_.readings = &readings;
     LaneSums truth = run(lanes_, tokens, labels);
+    forward_.readings = nullptr;
     count(batch, s, truth);
-    std::vector<std::string> names = model_.memory_names(before);
-    if (options_.memory && !names.empty()) {
-      for (int kind = 0; kind < kAblations; ++kind)
-        ablate(kind, names, before, tokens, labels, truth);
+    if (reads) take_readings(readings, before, names, labels);
+    if (!names.empty()) {
+      const bool now = static_cast<int64_t>(segment_index_) % options_.ablate_every == 0;
+      for (int kind = 0; kind < kAblations; ++kind) {
+        if (now && asked_[kind]) ablate(kind, names, before, tokens, labels, truth);
+      }
       history_.push_back(before);
       if (static_cast<int64_t>(history_.size()) > options_.stale_segments) history_.pop_front();
     }
@@ -158,6 +178,27 @@ class Evaluator {
     }
   }
 
+  // Means over what belongs to running documents: readings [B, T] over labels, probes and writes
+  // over lanes.
+  void take_readings(const std::map<std::string, Tensor>& readings, const State& before,
+                     const std::vector<std::string>& names, const Tensor& labels) {
+    const Tensor running = at::tensor(ages_, at::kLong).gt(0).to(labels.device());
+    const auto add = [&](const std::string& name, const Tensor& values, const Tensor& counted) {
+      const Tensor weights = counted.to(at::kDouble);
+      auto& [sum, count] = readings_[name];
+      sum += (values.to(at::kDouble) * weights).sum().item<double>();
+      count += weights.sum().item<double>();
+    };
+    const Tensor counted = labels.ne(kIgnoreLabel).logical_and(running.unsqueeze(1));
+    for (const auto& [name, values] : readings) add(name, values, counted);
+    for (const std::string& name : model_.probe_names()) {
+      if (name.rfind("slot_cosine", 0) == 0 || name.rfind("rank", 0) == 0)
+        add(name, model_.probe(name, lanes_), running);
+    }
+    for (const std::string& name : names)
+      add("write_norm." + name, write_norm(before.get(name), lanes_.get(name)), running);
+  }
+
   void count(const Batch& batch, int64_t s, const LaneSums& truth) {
     for (int64_t lane = 0; lane < batch.lanes; ++lane) {
       int64_t source = batch.sources.defined() ? batch.sources[lane][s].item<int64_t>() : 0;
@@ -189,6 +230,8 @@ class Evaluator {
   std::vector<int64_t> sample_segments_;
   LaneSums open_[kAblations];  // the sample each lane is in
   PairedEffect effects_[kAblations];
+  bool asked_[kAblations] = {};
+  std::map<std::string, std::pair<double, double>> readings_;  // sum, count
   double age_loss_[kAges] = {};
   int64_t age_labels_[kAges] = {};
   uint64_t segment_index_ = 0;
@@ -202,6 +245,8 @@ EvaluationReport evaluate(LanguageModel& model, const BatchSource& batches,
   if (options.stale_segments < 1) {
     fail("evaluate.stale_segments", std::to_string(options.stale_segments), "1 or more");
   }
+  if (options.ablate_every < 1)
+    fail("evaluate.ablate_every", std::to_string(options.ablate_every), "1 or more");
   at::NoGradGuard no_grad;
   Evaluator evaluator(model, options);
   Batch batch;

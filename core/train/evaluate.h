@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "core/data/batch.h"
@@ -18,8 +19,12 @@ namespace rmkv {
 
 struct EvaluationOptions {
   at::ScalarType compute_dtype = at::kFloat;
-  int64_t max_tokens = 0;      // stop after about so many tokens; 0: all
-  bool memory = true;          // the ablations below (five times the work)
+  int64_t max_tokens = 0;  // stop after about so many tokens; 0: all
+  bool memory = true;      // the ablations and readings below
+  // Which ablations; empty: "shuffled", "zeroed", "initial" and "stale".  Each costs as much as the
+  // evaluation itself.
+  std::vector<std::string> ablations;
+  int64_t ablate_every = 1;    // segments between two that are ablated: fewer labels, less work
   int64_t stale_segments = 4;  // how old the stale memory is
   uint64_t seed = 0;           // of the derangements
 };
@@ -51,6 +56,10 @@ struct EvaluationReport {
   std::vector<double> loss_by_age;
   // Filled when options.memory, the model has memory, and (shuffled) there are two lanes or more.
   MemoryEffect shuffled, zeroed, initial, stale;
+  // Likewise, by name, means over the labels, or lanes, of running documents in every fourth
+  // segment: what tokens read (ForwardOptions::readings), the model's probes "slot_cosine.." and
+  // "rank..", and "write_norm.NAME", the change of a memory against its norm.
+  std::map<std::string, double> readings;
 };
 
 // Fills the batch and returns true, or returns false at the end.  Batches follow each other lane by

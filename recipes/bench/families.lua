@@ -9,9 +9,11 @@
 local data_lib = require "lib.data"
 local progress = require "lib.progress"
 local schedule = require "lib.schedule"
+local setup = require "lib.setup"
 
 local opt = rmkv.options {
   models = { { "rmkv", "rwkv4", "rwkv5", "rwkv6", "rwkv7" }, "architectures to compare", repeated = true },
+  set_model = { {}, "KEY=VALUE of rmkv's configuration, for example embedding_norm=true", repeated = true },
   preset = { "tiny", "size that the feed-forward layers are fitted in" },
   parameters = { 0, "parameters of each; 0: as many as the first model has" },
   data = { { "storyworld" }, "NAME or PATH*WEIGHT, as in pretrain.lua", repeated = true },
@@ -38,11 +40,15 @@ local tokenizer = data_lib.train_tokenizer(sources, { vocabulary = opt.vocabular
 local function build(name, wanted)
   local config = rmkv.model.preset(name, opt.preset)
   config.vocabulary = tokenizer:vocab_size()
-  if name == "rmkv" then config.store, config.segment_tokens = true, opt.segment end
+  if name == "rmkv" then
+    config.store, config.segment_tokens = true, opt.segment
+    for key, value in pairs(setup.model_settings(opt.set_model)) do config[key] = value end
+  end
   local model = rmkv.model.create(config, { seed = opt.seed })
   if wanted == 0 then return model end
   local full = model:config()
-  local per_unit = full.layers * full.channels * (name == "rmkv" and 3 or 2)  -- gate, up, down; or key, value
+  local maps = name == "rmkv" and full.ffn == "swiglu" and 3 or 2  -- gate, up, down; or key, value
+  local per_unit = full.layers * full.channels * maps
   local units = (wanted - model:facts().parameters) / per_unit
   config.ffn_hidden = math.max(8, full.ffn_hidden + 8 * math.floor(units / 8 + 0.5))
   return rmkv.model.create(config, { seed = opt.seed })

@@ -7,8 +7,10 @@ local progress = require "lib.progress"
 
 local M = {}
 
--- "cell=lstm" -> cell, "lstm"; numbers, true and false become what they look like, "1,3" a list.
-local function model_settings(list)
+---"cell=lstm" -> cell, "lstm"; numbers, true and false become what they look like, "1,3" a list.
+---@param list string[]
+---@return table<string, any>
+function M.model_settings(list)
   local settings = {}
   for _, text in ipairs(list) do
     local key, value = text:match "^([%w_]+)=(.*)$"
@@ -25,7 +27,7 @@ end
 -- The model's configuration without its vocabulary.
 local function model_config(opt)
   local config = rmkv.model.preset(opt.model, opt.preset)
-  local settings = model_settings(opt.set_model)
+  local settings = M.model_settings(opt.set_model)
   if settings.layers then config.memory_layers = nil end  -- the preset's list fits its own depth
   if opt.model == "rmkv" then config.store = opt.store end
   if settings.commit == "published" then config.store, config.memory_layers = nil, nil end  -- it takes nothing else
@@ -95,10 +97,12 @@ function M.begin(run, model, data)
   run:say(("run folder %s, logs in %s"):format(run.folder, run.log_folder))
 end
 
----Measures the model on the validation text: bits per byte and what its memory is worth.
+---Measures the model on the validation text: bits per byte and what its memory is worth; with `tokens` at full
+---length, in all ways.
 function M.evaluate(run, model, data, tokens)
   local e = evaluation.measure(model, data.validation(tokens or run.opt.eval_tokens), {
     dtype = run.opt.dtype, memory = true,
+    ablations = not tokens and { "shuffled" } or nil,  -- each costs as much as the evaluation itself
   })
   run:evaluated(e)
   run:say(("step %d  "):format(run.step) .. evaluation.line(e))

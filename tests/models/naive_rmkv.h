@@ -33,6 +33,8 @@ struct Settings {
   int64_t store_heads, store_convolution, store_features;
   std::string store_keys, store_read;
   std::vector<int64_t> store_layers;  // 1-based, empty: memory_layers
+  int64_t attention_shift, ffn_shift;
+  bool embedding_norm, qk_norm, recency;
 };
 
 using Parameters = std::map<std::string, Matrix>;  // vectors are one row
@@ -107,6 +109,8 @@ class Model {
     bridge_.assign(layers, {});
     store.assign(layers, {});
     recent_.assign(layers, {});
+    seen_.assign(layers, {});
+    ffn_seen_.assign(layers, {});
     tokens_seen_ = 0;
     for (int64_t l = 0; l < c_.layers; ++l) {
       const size_t i = static_cast<size_t>(l);
@@ -174,18 +178,23 @@ class Model {
   void write_slots(int64_t l, const Rows& written, const Rows& pooled);
   Rows pool(int64_t l, const Rows& projected) const;
   Rows store_branch(int64_t l, const Rows& normalised, const std::vector<int64_t>& ids);
-  Row feed_forward(int64_t l, const Row& x) const;
+  Rows feed_forward(int64_t l, const Rows& x);
+  // Queries, keys and values of a row; `token`: not a memory row.
+  Row projected(int64_t l, const Row& row, bool token) const;
+  // Rows with `count` rows before each added; `seen` holds every row since the reset.
+  Rows shifted(const Rows& rows, const Matrix& weights, Rows& seen) const;
 
   Settings c_;
   Parameters p_;
   std::vector<std::vector<Bridged>> bridge_;
-  std::vector<Rows> recent_;  // [L] every row of the store's maps since the reset
+  std::vector<Rows> seen_, ffn_seen_;  // [L] every normalised row since the reset
+  std::vector<Rows> recent_;           // [L] every row of the store's maps since the reset
   int64_t tokens_seen_ = 0;
 };
 
 inline Row Model::embedded(int64_t id, int64_t place) const {
   Row x = p_.at("embedding.weight").row(id);
-  if (c_.positions == "learned") return plus(x, p_.at("positions.weight").row(place));
+  if (c_.positions == "learned") x = plus(x, p_.at("positions.weight").row(place));
   if (c_.positions == "sinusoidal") {
     const int64_t half = c_.channels / 2;
     for (int64_t i = 0; i < half; ++i) {
@@ -196,7 +205,36 @@ inline Row Model::embedded(int64_t id, int64_t place) const {
       x[static_cast<size_t>(i + half)] += 0.02 * std::sqrt(2.0) * std::cos(angle);
     }
   }
-  return x;
+  return c_.embedding_norm ? normed(x, p_.at("embedding_norm.weight")) : x;
+}
+
+inline Row Model::projected(int64_t l, const Row& row, bool token) const {
+  Row qkv = map(of(l, "attention.qkv.weight"), row);
+  if (c_.recency && token) qkv = plus(qkv, of(l, "attention.qkv.bias").row(0));
+  if (!c_.qk_norm) return qkv;
+  Row result;
+  for (int64_t h = 0; h < 2 * c_.heads; ++h) {
+    const char* name = h < c_.heads ? "attention.query_norm" : "attention.key_norm";
+    const Row one = normed(head(qkv, h), of(l, name));
+    result.insert(result.end(), one.begin(), one.end());
+  }
+  result.insert(result.end(), qkv.begin() + static_cast<long>(2 * c_.channels), qkv.end());
+  return result;
+}
+
+inline Rows Model::shifted(const Rows& rows, const Matrix& weights, Rows& seen) const {
+  Rows result;
+  for (const Row& row : rows) {
+    Row sum = row;
+    for (int64_t j = 0; j < weights.rows && j < static_cast<int64_t>(seen.size()); ++j) {
+      const Row& before = seen[seen.size() - 1 - static_cast<size_t>(j)];
+      for (size_t i = 0; i < sum.size(); ++i)
+        sum[i] += weights.at(j, static_cast<int64_t>(i)) * before[i];
+    }
+    seen.push_back(row);
+    result.push_back(sum);
+  }
+  return result;
 }
 
 inline Row Model::attend(const Row& query, const std::vector<Key>& keys) const {
@@ -375,12 +413,22 @@ inline Rows Model::store_branch(int64_t l, const Rows& normalised,
   return branch;
 }
 
-inline Row Model::feed_forward(int64_t l, const Row& x) const {
-  const Row both = map(of(l, "ffn.in.weight"), normed(x, of(l, "ffn.norm.weight")));
-  Row inner(both.size() / 2);
-  for (size_t i = 0; i < inner.size(); ++i)
-    inner[i] = both[i] * sigmoid(both[i]) * both[i + inner.size()];
-  return map(of(l, "ffn.out.weight"), inner);
+inline Rows Model::feed_forward(int64_t l, const Rows& x) {
+  Rows rows, result;
+  for (const Row& row : x) rows.push_back(normed(row, of(l, "ffn.norm.weight")));
+  if (c_.ffn_shift > 0) rows = shifted(rows, of(l, "ffn.shift"), ffn_seen_[static_cast<size_t>(l)]);
+  for (const Row& row : rows) {
+    Row inner = map(of(l, "ffn.in.weight"), row);
+    if (c_.ffn == "swiglu") {
+      const size_t half = inner.size() / 2;
+      for (size_t i = 0; i < half; ++i) inner[i] *= sigmoid(inner[i]) * inner[i + half];
+      inner.resize(half);
+    } else {
+      for (double& v : inner) v = v > 0 ? v * v : 0;
+    }
+    result.push_back(map(of(l, "ffn.out.weight"), inner));
+  }
+  return result;
 }
 
 inline Rows Model::segment(const std::vector<int64_t>& ids) {
@@ -393,19 +441,19 @@ inline Rows Model::segment(const std::vector<int64_t>& ids) {
   for (int64_t l = 0; l < c_.layers; ++l) {
     const size_t at = static_cast<size_t>(l);
     const int64_t M = has_slots(l) ? c_.slots : 0;
-    const auto project = [&](const Row& row) { return map(of(l, "attention.qkv.weight"), row); };
     Rows memory_qkv, refreshed_qkv, token_qkv, normalised;
     for (int64_t j = 0; j < M; ++j) {
       const size_t slot = static_cast<size_t>(j);
       const Row id = of(l, "memory.slot_id").row(j);
-      memory_qkv.push_back(project(plus(normed(memory[at][slot], of(l, "norm.weight")), id)));
+      memory_qkv.push_back(
+          projected(l, plus(normed(memory[at][slot], of(l, "norm.weight")), id), false));
       const Row row = c_.write_stream ? plus(memory[at][slot], stream[slot]) : memory[at][slot];
-      refreshed_qkv.push_back(project(plus(normed(row, of(l, "norm.weight")), id)));
+      refreshed_qkv.push_back(projected(l, plus(normed(row, of(l, "norm.weight")), id), false));
     }
-    for (const Row& row : x) {
-      normalised.push_back(normed(row, of(l, "norm.weight")));
-      token_qkv.push_back(project(normalised.back()));
-    }
+    for (const Row& row : x) normalised.push_back(normed(row, of(l, "norm.weight")));
+    const Rows mixed_in =
+        c_.attention_shift > 0 ? shifted(normalised, of(l, "shift"), seen_[at]) : normalised;
+    for (const Row& row : mixed_in) token_qkv.push_back(projected(l, row, true));
     const auto key = [&](const Row& qkv, int64_t h) { return head(part(qkv, C, C), h); };
     const auto value = [&](const Row& qkv, int64_t h) { return head(part(qkv, 2 * C, C), h); };
 
@@ -462,8 +510,9 @@ inline Rows Model::segment(const std::vector<int64_t>& ids) {
       const Rows branch = store_branch(l, normalised, ids);
       for (size_t t = 0; t < branch.size(); ++t) x[t] = plus(x[t], branch[t]);
     }
-    if (c_.ffn == "swiglu") {
-      for (Row& row : x) row = plus(row, feed_forward(l, row));
+    if (c_.ffn != "none") {
+      const Rows branch = feed_forward(l, x);
+      for (size_t t = 0; t < x.size(); ++t) x[t] = plus(x[t], branch[t]);
     }
   }
   tokens_seen_ += T;

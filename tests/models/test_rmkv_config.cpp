@@ -107,6 +107,63 @@ TEST_CASE("half-lives are log-uniform over the horizon and gates stand in their 
   CHECK(model.weights().layers[0].initial.std().item<double>() == Approx(0.05).epsilon(0.2));
 }
 
+TEST_CASE("a bias for what is near rises from head to head and spares values and memory") {
+  RmkvModel model(RmkvConfig::from_table(small_config({{"recency", 2.0}})), 4, at::kDouble,
+                  at::kCPU);
+  const Tensor bias = model.parameters().get("layers.1.attention.qkv.bias").value;
+  const int64_t width = kChannels / 2;
+  const auto score = [&](int64_t h) {
+    const Tensor query = bias.narrow(0, h * width, width),
+                 key = bias.narrow(0, kChannels + h * width, width);
+    return (query * key).sum().item<double>() / std::sqrt(static_cast<double>(width));
+  };
+  CHECK(score(0) == Approx(1.0));
+  CHECK(score(1) == Approx(2.0));
+  CHECK(bias.narrow(0, 2 * kChannels, kChannels).abs().max().item<double>() == 0);
+}
+
+TEST_CASE("readings are what attention and values say") {
+  // One layer, one slot, one token in a segment of one, no bridge: the share is the softmax of two
+  // scores, and without a store nothing else is read.
+  const auto model =
+      make_model(small_config({{"layers", 1}, {"slots", 1}, {"segment_tokens", 1}, {"bridge", 0}}),
+                 3, at::kDouble);
+  at::NoGradGuard no_grad;
+  State state = model->initial_state(2);
+  std::map<std::string, Tensor> readings;
+  ForwardOptions options;
+  options.readings = &readings;
+  const Tensor tokens = random_tokens(2, 3, 5);
+  model->forward(tokens, state, options);
+  REQUIRE(readings.size() == 2);
+  const Tensor share = readings.at("attention_share.1"), norm = readings.at("read_norm.1");
+  CHECK(share.sizes() == tokens.sizes());
+  const auto& layer = model->weights().layers[0];
+  const auto normed = [&](const Tensor& x) {
+    return x / (x.square().mean(-1, true) + 1e-5).sqrt() * layer.norm;
+  };
+  const Tensor x = model->weights().embedding.index_select(0, tokens.select(1, 0));
+  const auto token = at::matmul(normed(x), layer.qkv.t()).chunk(3, -1);
+  const auto memory = at::matmul(normed(layer.initial) + layer.slot_id, layer.qkv.t()).chunk(3, -1);
+  const auto heads = [](const Tensor& row) { return row.unflatten(-1, {2, kChannels / 2}); };
+  const double scale = 1 / std::sqrt(kChannels / 2.0);
+  const Tensor on_memory = (heads(token[0]) * heads(memory[1])).sum(-1) * scale,
+               on_itself = (heads(token[0]) * heads(token[1])).sum(-1) * scale;
+  const Tensor expected = at::sigmoid(on_memory - on_itself);  // [B, H]
+  CHECK(difference(share.select(1, 0), expected.mean(1)) < 1e-10);
+  const Tensor read = (expected.unsqueeze(2) * heads(memory[2])).flatten(1);
+  CHECK(difference(norm.select(1, 0),
+                   at::matmul(read, layer.out.t()).norm(2, {1}) / x.norm(2, {1})) < 1e-10);
+  CHECK_THROWS_WITH(
+      [&] {
+        State open = model->initial_state(1);
+        ForwardOptions longer = options;
+        longer.segment_tokens = 2;
+        model->forward(random_tokens(1, 3, 5), open, longer);
+      }(),
+      Contains("whole segments"));
+}
+
 TEST_CASE("the head is the embedding unless asked otherwise") {
   RmkvModel tied(RmkvConfig::from_table(small_config()), 1, at::kFloat, at::kCPU);
   CHECK(tied.head_weight().is_same(tied.weights().embedding));

@@ -69,6 +69,22 @@ std::vector<Variant> all_variants() {
                                             {"store_layers", List{1}},
                                             {"slots", 0},
                                             {"bridge", 0}});
+  add("attention shift", {{"attention_shift", 1}});
+  add("feed-forward shift, no bridge", {{"ffn_shift", 1}, {"bridge", 0}});
+  add("shifts longer than a segment", {{"attention_shift", 8}, {"ffn_shift", 7}, {"store", true}});
+  add("relu2", {{"ffn", "relu2"}});
+  add("embedding norm, learned positions", {{"embedding_norm", true}, {"positions", "learned"}});
+  add("qk norm", {{"qk_norm", true}});
+  add("recency", {{"recency", 2.0}});
+  add("shifts, norms, recency, write stream, lstm", {{"attention_shift", 3},
+                                                     {"ffn_shift", 2},
+                                                     {"embedding_norm", true},
+                                                     {"qk_norm", true},
+                                                     {"recency", 1.0},
+                                                     {"ffn", "relu2"},
+                                                     {"write_stream", true},
+                                                     {"zero_read", true},
+                                                     {"cell", "lstm"}});
   add("one slot", {{"slots", 1}});
   add("zero read", {{"zero_read", true}});
   add("untied head", {{"tie_head", false}});
@@ -90,9 +106,9 @@ std::vector<Variant> all_variants() {
 std::vector<Variant> few_variants() {
   std::vector<Variant> list;
   for (Variant& variant : all_variants()) {
-    for (const char* name :
-         {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge", "everything",
-          "no slots, store", "store with convolution", "store with codes"}) {
+    for (const char* name : {"gru query", "lstm mean", "minimal query", "ema mean", "no bridge",
+                             "everything", "no slots, store", "store with convolution",
+                             "store with codes", "shifts, norms, recency, write stream, lstm"}) {
       if (variant.name == name) list.push_back(variant);
     }
   }
@@ -158,7 +174,12 @@ naive::Model make_naive(const RmkvModel& model) {
                            c.store_features,
                            text("store_keys"),
                            text("store_read"),
-                           c.store_layers};
+                           c.store_layers,
+                           c.attention_shift,
+                           c.ffn_shift,
+                           c.embedding_norm,
+                           c.qk_norm,
+                           c.recency > 0};
   naive::Parameters parameters;
   std::map<std::string, Tensor> values;
   for (const Parameter& parameter : model.parameters().all())

@@ -198,6 +198,65 @@ TEST_CASE(
   CHECK(std::isnan(evaluate(model, one_by_one({}), options).loss));
 }
 
+TEST_CASE("only the ablations asked for are made, in every so many segments") {
+  ToyModel model;
+  std::vector<Batch> batches = {toy_batch(8, 3, 9)};
+  EvaluationOptions options;
+  options.compute_dtype = at::kDouble;
+  const EvaluationReport all = evaluate(model, one_by_one(batches), options);
+  options.ablations = {"shuffled"};
+  const EvaluationReport one = evaluate(model, one_by_one(batches), options);
+  CHECK(one.shuffled.difference == all.shuffled.difference);
+  CHECK(one.zeroed.labels + one.initial.labels + one.stale.labels == 0);
+  CHECK(one.loss == all.loss);
+  options.ablate_every = 2;
+  const EvaluationReport half = evaluate(model, one_by_one(batches), options);
+  int64_t labels = 0;
+  for (const int64_t s : {2, 4, 6, 8}) {  // every second segment from the start but the first
+    for (int64_t lane = 0; lane < 3; ++lane) labels += lane_labels(batches[0], lane, s);
+  }
+  CHECK(half.shuffled.labels == labels);
+  options.ablations = {"shufled"};
+  CHECK_THROWS_WITH(evaluate(model, one_by_one(batches), options),
+                    Catch::Matchers::Contains("shuffled"));
+}
+
+TEST_CASE("readings are means over the labels of running documents in every fourth segment") {
+  // Reads, at each token, the number of the segment it stands in.
+  struct Reader : ToyModel {
+    Tensor forward(const Tensor& tokens, State& state, const ForwardOptions& options) override {
+      if (options.readings)
+        (*options.readings)["place"] = at::full(tokens.sizes(), seen, at::kDouble);
+      ++seen;
+      return ToyModel::forward(tokens, state, options);
+    }
+    double seen = 0;
+  } model;
+  // Lane 1 starts anew in segment 5, so only lane 0 counts there.
+  const Batch batch = toy_batch(3, 2, 6, {{0, 0}, {1, 0}, {1, 5}});
+  EvaluationOptions options;
+  options.compute_dtype = at::kDouble;
+  options.ablations = {"shuffled"};
+  options.ablate_every = 100;  // no further forward passes
+  const EvaluationReport report = evaluate(model, one_by_one({batch}), options);
+  const auto labels = [&](int64_t s) {
+    return static_cast<double>(lane_labels(batch, 0, s) + (s < 5 ? lane_labels(batch, 1, s) : 0));
+  };
+  CHECK(report.readings.at("place") ==
+        Approx((labels(1) + 5 * labels(5)) / (labels(1) + labels(5))).epsilon(1e-12));
+  State state = model.initial_state(2);
+  double change = 0;
+  at::NoGradGuard no_grad;
+  for (int64_t s = 0; s < 6; ++s) {
+    const Tensor before = state.get("memory");
+    lane_losses(model, batch, s, state);
+    const Tensor share = (state.get("memory") - before).norm(2, {1}) / before.norm(2, {1});
+    if (s == 1) change += share.sum().item<double>();
+    if (s == 5) change += share[0].item<double>();
+  }
+  CHECK(report.readings.at("write_norm.memory") == Approx(change / 3).epsilon(1e-9));
+}
+
 TEST_CASE("one lane has nobody to be shuffled with") {
   ToyModel model;
   EvaluationOptions options;

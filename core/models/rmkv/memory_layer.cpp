@@ -1,8 +1,10 @@
 // One memory layer's work at a segment's border; see memory_layer.h.
 #include "core/models/rmkv/memory_layer.h"
 
+#include "core/kernels/activation.h"
 #include "core/kernels/linear.h"
 #include "core/kernels/norm.h"
+#include "core/kernels/rwkv_rows.h"
 #include "core/memory/pooling.h"
 #include "core/tensor/torch.h"
 
@@ -18,8 +20,8 @@ MemoryLayer::MemoryLayer(const RmkvConfig& config, const RmkvLayer& layer, at::S
       cell_(config.cell, layer.cell, config.slots) {}
 
 Tensor MemoryLayer::projected(const Tensor& rows) const {
-  return kernels::linear(kernels::rms_norm(rows, layer_.norm, kNormEpsilon, compute_) + slot_id_,
-                         layer_.qkv);
+  const Tensor normed = kernels::rms_norm(rows, layer_.norm, kNormEpsilon, compute_) + slot_id_;
+  return normed_heads(config_, layer_, kernels::linear(normed, layer_.qkv));
 }
 
 Tensor MemoryLayer::pool(const Tensor& rows, const Tensor& kept) const {
@@ -38,6 +40,26 @@ CellState MemoryLayer::commit(const Tensor& read, const Tensor& pooled, const Ce
   }
   const Tensor both = at::cat({written, parts[1].expand({-1, slots, -1})}, 2);
   return cell_.step(kernels::linear(both, layer_.cell_input), old);
+}
+
+Tensor normed_heads(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& qkv) {
+  if (!layer.query_norm.defined()) return qkv;
+  const auto parts = qkv.chunk(3, -1);
+  const auto normed = [&](const Tensor& x, const Tensor& weight) {
+    const Tensor heads = x.unflatten(-1, {config.heads, config.head_dim()});
+    return kernels::rms_norm(heads, weight, kNormEpsilon, x.scalar_type()).flatten(-2);
+  };
+  return at::cat({normed(parts[0], layer.query_norm), normed(parts[1], layer.key_norm), parts[2]},
+                 -1);
+}
+
+Tensor feed_forward(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& rows) {
+  const Tensor inner = kernels::linear(rows, layer.ffn_in);
+  return kernels::linear(
+      config.ffn == FeedForward::kSwiGlu
+          ? kernels::swiglu(inner)
+          : kernels::apply_function(inner, kernels::RowFunction::kReluSquared, inner.scalar_type()),
+      layer.ffn_out);
 }
 
 StoreMaps store_maps(const RmkvLayer& layer, const Tensor& hidden, const Tensor& tokens,

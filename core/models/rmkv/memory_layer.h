@@ -47,6 +47,11 @@ class MemoryLayer {
   MemoryCell cell_;
 };
 
+// qkv [.., 3C] with queries and keys normalised per head (qk_norm), or as it is.
+Tensor normed_heads(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& qkv);
+// Normalised rows of tokens, compute dtype [B, n, C], through the feed-forward layer.
+Tensor feed_forward(const RmkvConfig& config, const RmkvLayer& layer, const Tensor& rows);
+
 // The maps of token rows `hidden` (normalised, compute dtype [B, n, C]) that the store lives on,
 // fp32: queries, keys and values [B, n, 3C], or before the convolution addresses and values
 // [B, n, 2C]; write gates [B, H, n].

@@ -1,12 +1,12 @@
 // The layer-major schedule; see parallel.h.
 #include "core/models/rmkv/parallel.h"
 
-#include "core/kernels/activation.h"
 #include "core/kernels/attention.h"
 #include "core/kernels/embedding.h"
 #include "core/kernels/linear.h"
 #include "core/kernels/norm.h"
 #include "core/kernels/rotary.h"
+#include "core/kernels/short_convolution.h"
 #include "core/memory/associative_store.h"
 #include "core/models/rmkv/memory_layer.h"
 #include "core/models/rmkv/positions.h"
@@ -28,16 +28,28 @@ class ParallelPass {
  public:
   ParallelPass(const RmkvConfig& config, const RmkvWeights& weights, const SegmentPlan& plan,
                State& state, at::ScalarType compute)
-      : config_(config), weights_(weights), plan_(plan), state_(state), compute_(compute) {}
+      : config_(config), weights_(weights), plan_(plan), state_(state), compute_(compute) {
+    if (config.attention_shift > 0 || config.ffn_shift > 0) marks_ = plan.marks();
+  }
 
   Tensor run();
+  // See ForwardOptions; the tokens are in computing order.
+  std::map<std::string, Tensor>* readings = nullptr;
 
  private:
   Tensor embedded();
+  // Normalised rows [B, S T, C] mixed with those before; kind names what the state keeps of them.
+  Tensor shifted(const char* kind, int64_t l, const Tensor& weights, const Tensor& rows);
   // hidden: normalised rows [B, S T, C] -> attention output after its projection, compute dtype,
   // same shape.
   Tensor attention(int64_t l, const Tensor& hidden);
   Tensor read_store(int64_t l, const Tensor& hidden);
+  // What tokens of one segment get from memory rows alone: rows with values of 1 or as they are,
+  // compute dtype [B, T, C].
+  Tensor memory_part(const kernels::SegmentRows& rows, const kernels::AttentionOptions& options,
+                     bool values_of_one) const;
+  // Norms of rows [B, S T, C] against those of the residual stream, [B, S T].
+  Tensor against_residual(const Tensor& rows) const;
   // The store's convolution, where there is one: rows [B, S T, 2C] -> [B, S T, 3C].
   void mix_store_rows(int64_t l, Tensor& rows);
   // What refreshed memory rows (write stream) read: memory rows and kept tokens -> compute dtype
@@ -53,6 +65,8 @@ class ParallelPass {
   const SegmentPlan& plan_;
   State& state_;
   at::ScalarType compute_;
+  Tensor residual_;              // [B, S T, C], before the branch that is being computed
+  Tensor marks_;                 // of the shifts, see SegmentPlan::marks
   std::vector<Tensor> streams_;  // the write stream of each segment, [B, M, C]
 };
 
@@ -73,6 +87,15 @@ Tensor ParallelPass::embedded() {
   }
   state_.set("tokens", start);
   return at::cat(parts, 1);
+}
+
+Tensor ParallelPass::shifted(const char* kind, int64_t l, const Tensor& weights,
+                             const Tensor& rows) {
+  if (!weights.defined()) return rows;
+  const std::string name = layer_name(kind, l);
+  auto [mixed, last] = kernels::short_convolution(rows, state_.get(name), weights, marks_);
+  state_.set(name, last.contiguous());
+  return mixed;
 }
 
 Tensor ParallelPass::next_bridge(const Tensor& segment_qkv, int64_t s, const Tensor& bridge) const {
@@ -97,9 +120,32 @@ Tensor ParallelPass::refreshed_read(const MemoryLayer& memory, const Tensor& row
                                    visible);
 }
 
+Tensor ParallelPass::memory_part(const kernels::SegmentRows& rows,
+                                 const kernels::AttentionOptions& options,
+                                 bool values_of_one) const {
+  const auto with_values = [&](const Tensor& x, double value) {
+    Tensor changed = x.clone();
+    changed.narrow(2, x.size(2) - config_.channels, config_.channels).fill_(value);
+    return changed;
+  };
+  kernels::SegmentRows changed = rows;
+  changed.tokens = with_values(rows.tokens, 0);
+  if (rows.bridge.defined()) changed.bridge = with_values(rows.bridge, 0);
+  if (values_of_one) changed.memory = with_values(rows.memory, 1);
+  return kernels::segment_attention(changed, options).second;
+}
+
+Tensor ParallelPass::against_residual(const Tensor& rows) const {
+  const auto wide = residual_.scalar_type();
+  return rows.to(wide).norm(2, {-1}) / residual_.norm(2, {-1}).clamp_min(1e-12);
+}
+
 Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
   const RmkvLayer& layer = weights_.layers[static_cast<size_t>(l)];
-  const auto segments = kernels::linear(hidden, layer.qkv).split(plan_.length, 1);
+  const Tensor rows_in = shifted("shift", l, layer.shift, hidden);
+  const auto segments =
+      normed_heads(config_, layer, kernels::linear(rows_in, layer.qkv, layer.qkv_bias))
+          .split(plan_.length, 1);
   const bool bridged = config_.bridge > 0;
   const kernels::AttentionOptions whole{config_.heads, config_.positions == Positions::kRope,
                                         kernels::kRotaryBase};
@@ -112,7 +158,7 @@ Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
     if (layer.initial_carry.defined()) cell.carry = state_.get(layer_name("carry", l));
   }
   Tensor bridge = bridged ? state_.get(layer_name("bridge", l)).to(compute_) : Tensor();
-  std::vector<Tensor> outputs;
+  std::vector<Tensor> outputs, shares, reads;
   for (int64_t s = 0; s < plan_.segments; ++s) {
     const Tensor& qkv = segments[static_cast<size_t>(s)];
     kernels::SegmentRows rows;
@@ -128,6 +174,10 @@ Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
       rows.memory = memory->projected(cell.hidden);
     }
     auto [read, mixed] = kernels::segment_attention(rows, whole);
+    if (readings && memory) {
+      shares.push_back(memory_part(rows, whole, true));
+      reads.push_back(memory_part(rows, whole, false));
+    }
     if (layer.read_gate.defined()) {
       // Both softmaxes, with and without the memory, mixed per head: a gate of 0 is a plain
       // windowed transformer.
@@ -158,6 +208,14 @@ Tensor ParallelPass::attention(int64_t l, const Tensor& hidden) {
   if (memory) {
     state_.set(layer_name("memory", l), cell.hidden);
     if (cell.carry.defined()) state_.set(layer_name("carry", l), cell.carry);
+  }
+  if (!shares.empty()) {
+    const Tensor gate = layer.read_gate.defined()
+                            ? layer.read_gate.to(compute_).repeat_interleave(config_.head_dim())
+                            : at::ones({}, hidden.options());
+    const Tensor share = at::cat(shares, 1) * gate, part = at::cat(reads, 1) * gate;
+    (*readings)[layer_name("attention_share", l)] = share.mean(-1, false, residual_.scalar_type());
+    (*readings)[layer_name("read_norm", l)] = against_residual(kernels::linear(part, layer.out));
   }
   // A copy: the view would keep the whole projection alive.
   if (bridged) state_.set(layer_name("bridge", l), bridge.contiguous());
@@ -212,11 +270,15 @@ Tensor ParallelPass::read_store(int64_t l, const Tensor& hidden) {
     store = plan_.padded() ? choose(plan_.alive(s), block.store, store) : block.store;
   }
   state_.set(layer_name("store", l), store);
-  return kernels::linear(at::cat(outputs, 1).to(compute_), layer.store_out);
+  const Tensor branch = kernels::linear(at::cat(outputs, 1).to(compute_), layer.store_out);
+  if (readings) (*readings)[layer_name("store_norm", l)] = against_residual(branch);
+  return branch;
 }
 
 Tensor ParallelPass::run() {
   Tensor x = embedded();
+  if (config_.embedding_norm)
+    x = kernels::rms_norm(x, weights_.embedding_norm, kNormEpsilon, x.scalar_type());
   if (config_.write_stream) {
     const Tensor start = weights_.stream_start.unsqueeze(0).expand({x.size(0), -1, -1});
     streams_.assign(static_cast<size_t>(plan_.segments), start);
@@ -233,11 +295,12 @@ Tensor ParallelPass::run() {
   for (int64_t l = 0; l < config_.layers; ++l) {
     const RmkvLayer& layer = weights_.layers[static_cast<size_t>(l)];
     advance(layer.norm);
+    if (readings) residual_ = x;
     branch = attention(l, hidden);
     if (layer.store) branch = branch + read_store(l, hidden);
     if (!layer.ffn_in.defined()) continue;
     advance(layer.ffn_norm);
-    branch = kernels::linear(kernels::swiglu(kernels::linear(hidden, layer.ffn_in)), layer.ffn_out);
+    branch = feed_forward(config_, layer, shifted("ffn_shift", l, layer.ffn_shift, hidden));
   }
   advance(weights_.final_norm);
   if (config_.bridge > 0) state_.set("bridge.visible", plan_.bridge_visible(plan_.segments));
@@ -250,7 +313,14 @@ Tensor parallel_forward(const RmkvConfig& config, const RmkvWeights& weights, co
                         State& state, const ForwardOptions& options) {
   const SegmentPlan plan(config, tokens, state, options);
   ParallelPass pass(config, weights, plan, state, options.compute_dtype);
-  return plan.in_given_order(pass.run());
+  pass.readings = options.readings;
+  if (options.readings) options.readings->clear();
+  const Tensor hidden = plan.in_given_order(pass.run());
+  if (options.readings) {
+    for (auto& entry : *options.readings)
+      entry.second = plan.in_given_order(entry.second.unsqueeze(2)).squeeze(2);
+  }
+  return hidden;
 }
 
 }  // namespace rmkv

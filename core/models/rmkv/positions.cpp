@@ -32,4 +32,21 @@ Tensor add_positions(const RmkvConfig& config, const RmkvWeights& weights, const
   return rows + sinusoids(start.unsqueeze(1) + steps, config.channels, rows.scalar_type());
 }
 
+void add_position(const RmkvConfig& config, const RmkvWeights& weights, int64_t place,
+                  int64_t since_start, float* row) {
+  const int64_t channels = config.channels, half = channels / 2;
+  if (config.positions == Positions::kLearned) {
+    const float* learned = weights.positions.const_data_ptr<float>() + place * channels;
+    for (int64_t i = 0; i < channels; ++i) row[i] += learned[i];
+  }
+  if (config.positions != Positions::kSinusoidal) return;
+  for (int64_t i = 0; i < half; ++i) {
+    const double rate = std::exp(static_cast<double>(i) * (-2.0 * std::log(10000.0)) /
+                                 static_cast<double>(channels));
+    const double angle = static_cast<double>(since_start) * rate;
+    row[i] += static_cast<float>(std::sin(angle) * kSinusoidScale);
+    row[half + i] += static_cast<float>(std::cos(angle) * kSinusoidScale);
+  }
+}
+
 }  // namespace rmkv

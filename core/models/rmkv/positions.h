@@ -17,6 +17,11 @@ namespace rmkv {
 Tensor add_positions(const RmkvConfig& config, const RmkvWeights& weights, const Tensor& rows,
                      int64_t first, const Tensor& start);
 
+// The same for one row, fp32 [C], in place: `place` in the segment, `since_start` tokens of the
+// lane before it.
+void add_position(const RmkvConfig& config, const RmkvWeights& weights, int64_t place,
+                  int64_t since_start, float* row);
+
 // [B, n, C] in `dtype`: sines in the first half of the channels, cosines in the second, angles
 // position * 10000^(-2i/C) computed in fp64 (Vaswani et al. 2017).  positions int64 [B, n].
 Tensor sinusoids(const Tensor& positions, int64_t channels, at::ScalarType dtype);

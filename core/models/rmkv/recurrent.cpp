@@ -3,12 +3,12 @@
 
 #include <limits>
 
-#include "core/kernels/activation.h"
 #include "core/kernels/attention.h"
 #include "core/kernels/embedding.h"
 #include "core/kernels/linear.h"
 #include "core/kernels/norm.h"
 #include "core/kernels/rotary.h"
+#include "core/kernels/short_convolution.h"
 #include "core/memory/pooling.h"
 #include "core/models/rmkv/memory_layer.h"
 #include "core/models/rmkv/positions.h"
@@ -17,6 +17,8 @@
 
 namespace rmkv {
 namespace {
+
+constexpr const char* kShifts[] = {"shift", "ffn_shift"};
 
 class OpenSegment {
  public:
@@ -47,6 +49,8 @@ class OpenSegment {
   void open(int64_t batch);
   void open_layer(int64_t l, int64_t batch);
   Tensor attention(int64_t l, const Tensor& hidden);
+  // As in the parallel form: rows [B, n, C] mixed with those before.
+  Tensor shifted(const std::string& kind, int64_t l, const Tensor& weights, const Tensor& rows);
   // Keys and values [B, N, H, D] of cache rows first .. first + count - 1.
   std::pair<Tensor, Tensor> cached(int64_t l, int64_t first, int64_t count);
   void accumulate(int64_t l, const Tensor& mixed);
@@ -99,6 +103,10 @@ void OpenSegment::open_layer(int64_t l, int64_t batch) {
     }
   }
   state_.set(layer_name("open.cache", l), cache);
+  for (const char* kind : kShifts) {
+    const std::string name = layer_name(kind, l);
+    if (state_.has(name)) state_.set("open." + name, state_.get(name).to(compute_));
+  }
   if (layer(l).store) {
     state_.set(layer_name("open.store", l),
                state_.get(layer_name("store", l)) * store_decay(layer(l)));
@@ -112,10 +120,22 @@ std::pair<Tensor, Tensor> OpenSegment::cached(int64_t l, int64_t first, int64_t 
   return {heads(pair[0]), heads(pair[1])};
 }
 
+Tensor OpenSegment::shifted(const std::string& kind, int64_t l, const Tensor& weights,
+                            const Tensor& rows) {
+  if (!weights.defined()) return rows;
+  const std::string name = layer_name("open." + kind, l);
+  auto [mixed, last] = kernels::short_convolution(rows, state_.get(name), weights);
+  state_.set(name, last.contiguous());
+  return mixed;
+}
+
 Tensor OpenSegment::attention(int64_t l, const Tensor& hidden) {
   const int64_t count = hidden.size(1), channels = config_.channels,
                 end = before(l) + first_ + count;
-  const auto qkv = kernels::linear(hidden, layer(l).qkv).chunk(3, -1);
+  const Tensor rows_in = shifted("shift", l, layer(l).shift, hidden);
+  const auto qkv =
+      normed_heads(config_, layer(l), kernels::linear(rows_in, layer(l).qkv, layer(l).qkv_bias))
+          .chunk(3, -1);
   {
     Tensor rows = own("open.cache", l).narrow(1, before(l) + first_, count);
     rows.narrow(2, 0, channels).copy_(turned(heads(qkv[1]), first_).flatten(2));
@@ -182,6 +202,8 @@ Tensor OpenSegment::advance(const Tensor& tokens) {
   Tensor& since = state_.writable("tokens");
   x = add_positions(config_, weights_, x, first_, since);
   since.add_(tokens.size(1));
+  if (config_.embedding_norm)
+    x = kernels::rms_norm(x, weights_.embedding_norm, kNormEpsilon, x.scalar_type());
   Tensor branch, hidden;
   const auto step = [&](const Tensor& norm) {
     if (branch.defined()) {
@@ -196,8 +218,7 @@ Tensor OpenSegment::advance(const Tensor& tokens) {
     if (layer(l).store) branch = branch + store(l, hidden, tokens);
     if (!layer(l).ffn_in.defined()) continue;
     step(layer(l).ffn_norm);
-    branch = kernels::linear(kernels::swiglu(kernels::linear(hidden, layer(l).ffn_in)),
-                             layer(l).ffn_out);
+    branch = feed_forward(config_, layer(l), shifted("ffn_shift", l, layer(l).ffn_shift, hidden));
   }
   step(weights_.final_norm);
   first_ += tokens.size(1);
@@ -265,6 +286,10 @@ void OpenSegment::commit() {
   for (int64_t l = 0; l < config_.layers; ++l) {
     if (layer(l).slots) commit_slots(l, stream);
     if (config_.bridge > 0) commit_bridge(l);
+    for (const char* kind : kShifts) {
+      const std::string name = layer_name(kind, l);
+      if (state_.has(name)) state_.set(name, state_.get("open." + name));
+    }
     if (layer(l).store) state_.set(layer_name("store", l), state_.get(layer_name("open.store", l)));
     if (layer(l).store_mix.defined())
       state_.set(layer_name("recent", l), state_.get(layer_name("open.recent", l)));

@@ -30,6 +30,7 @@ std::vector<std::string> differentiable_names(const State& state) {
 ForwardOptions segment_options(const ForwardOptions& options, int64_t s, int64_t length) {
   ForwardOptions part = options;
   part.replay = false;
+  part.readings = nullptr;
   part.segment_tokens = length;
   if (options.valid.defined()) part.valid = options.valid.narrow(1, s * length, length);
   if (options.resets.defined()) part.resets = options.resets.narrow(1, s, 1);

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/option_reader.h"
+#include "core/kernels/short_convolution.h"
 
 namespace rmkv {
 namespace {
@@ -13,7 +14,7 @@ constexpr const char* kWhere = "rmkv config";
 
 const std::vector<std::string> kPoolingNames = {"mean", "query"};
 const std::vector<std::string> kPositionNames = {"rope", "learned", "sinusoidal", "none"};
-const std::vector<std::string> kFfnNames = {"swiglu", "none"};
+const std::vector<std::string> kFfnNames = {"swiglu", "relu2", "none"};
 const std::vector<std::string> kCommitNames = {"segment", "published"};
 const std::vector<std::string> kStoreReadNames = {"segment", "token"};
 const std::vector<std::string> kStoreKeysNames = {"projected", "codes"};
@@ -68,6 +69,12 @@ void check_shape_options(const RmkvConfig& c) {
   if (c.positions == Positions::kSinusoidal && c.channels % 2 != 0) {
     refuse("channels", std::to_string(c.channels), "an even number for sinusoidal positions");
   }
+  if (c.recency > 0 && c.positions != Positions::kRope) {
+    refuse("recency", std::to_string(c.recency), "0 without positions = \"rope\"");
+  }
+  if (c.ffn_shift > 0 && c.ffn == FeedForward::kNone) {
+    refuse("ffn_shift", std::to_string(c.ffn_shift), "0 with ffn = \"none\"");
+  }
   check_layers("memory_layers", c.memory_layers, c.layers);
   check_layers("store_layers", c.store_layers, c.layers);
   if (c.store_keys == StoreKeys::kCodes && c.store_convolution < 2) {
@@ -97,6 +104,9 @@ void check_published(const RmkvConfig& c) {
   if (c.store || c.write_stream || c.zero_read || c.tie_head) {
     refuse("store, write_stream, zero_read, tie_head", "true", "false", hint);
   }
+  if (c.attention_shift > 0 || c.ffn_shift > 0 || c.embedding_norm || c.qk_norm || c.recency > 0) {
+    refuse("attention_shift, ffn_shift, embedding_norm, qk_norm, recency", "some", "none", hint);
+  }
   if (c.slots == 0) refuse("slots", "0", "at least 1", hint);
   if (!c.memory_layers.empty()) refuse("memory_layers", "a list", "none: every layer writes", hint);
   if (c.channels % 4 != 0) refuse("channels", std::to_string(c.channels), "a multiple of 4", hint);
@@ -114,6 +124,7 @@ bool RmkvConfig::has_store(int64_t layer) const {
 
 int64_t RmkvConfig::hidden() const {
   if (ffn_hidden > 0) return ffn_hidden;
+  if (ffn == FeedForward::kReluSquared) return 4 * channels;
   // A gated pair of 8/3 C has the parameters of a plain 4 C network (Shazeer 2020); 32 keeps rows
   // aligned.
   return (channels * 8 / 3 + 31) / 32 * 32;
@@ -143,6 +154,12 @@ RmkvConfig RmkvConfig::from_table(const Table& table) {
   read_enum(reader, "positions", kPositionNames, c.positions);
   read_enum(reader, "ffn", kFfnNames, c.ffn);
   reader.read("ffn_hidden", c.ffn_hidden, 0, 1 << 20);
+  reader.read("attention_shift", c.attention_shift, 0, kernels::kMostConvolutionRows);
+  reader.read("ffn_shift", c.ffn_shift, 0, kernels::kMostConvolutionRows);
+  reader.read("embedding_norm", c.embedding_norm);
+  reader.read("qk_norm", c.qk_norm);
+  reader.read("recency", c.recency, 0.0, 100.0);
+  reader.read("branch_scale", c.branch_scale, 0.0, 10.0);
   reader.read("bridge", c.bridge, 0, 1 << 20);
   reader.read("store", c.store);
   reader.read("store_heads", c.store_heads, 0, 1024);
@@ -178,6 +195,12 @@ Table RmkvConfig::to_table() const {
       {"positions", kPositionNames[static_cast<size_t>(positions)]},
       {"ffn", kFfnNames[static_cast<size_t>(ffn)]},
       {"ffn_hidden", ffn == FeedForward::kNone ? int64_t{0} : hidden()},
+      {"attention_shift", attention_shift},
+      {"ffn_shift", ffn_shift},
+      {"embedding_norm", embedding_norm},
+      {"qk_norm", qk_norm},
+      {"recency", recency},
+      {"branch_scale", branch_scale},
       {"bridge", bridge},
       {"store", store},
       {"store_heads", store_head_count()},

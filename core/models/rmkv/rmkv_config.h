@@ -15,7 +15,7 @@ namespace rmkv {
 
 enum class Pooling { kMean, kQuery };
 enum class Positions { kRope, kLearned, kSinusoidal, kNone };
-enum class FeedForward { kSwiGlu, kNone };
+enum class FeedForward { kSwiGlu, kReluSquared, kNone };
 // kSegment: memory is readable from the next segment on (causal).  kPublished: the original
 // two-stream block, which leaks the future inside a segment (memory-model.md, section 7).
 enum class Commit { kSegment, kPublished };
@@ -37,9 +37,21 @@ struct RmkvConfig {
   Pooling pooling = Pooling::kQuery;
   Positions positions = Positions::kRope;
   FeedForward ffn = FeedForward::kSwiGlu;
-  int64_t ffn_hidden = 0;         // F; 0 means 8/3 C rounded up to a multiple of 32
-  int64_t bridge = 32;            // k tokens of the previous segment that tokens still see
-  bool store = false;             // associative delta-rule memory beside the slots
+  int64_t ffn_hidden = 0;  // F; 0 means 8/3 C rounded up to a multiple of 32 (relu2: 4 C)
+  // Tokens before a token that are mixed into its normalised row, per channel, before attention and
+  // before the feed-forward layer (token shift; short_convolution.h); 0: none.
+  int64_t attention_shift = 0;
+  int64_t ffn_shift = 0;
+  bool embedding_norm = false;  // a norm between the embedding and the first layer
+  bool qk_norm = false;  // queries and keys of every head are normalised, with learned scales
+  // How much more the nearest token attracts than a far one before anything is learned: a bias of
+  // tokens' queries and keys, equal in all channels, which rotary positions turn into a slope;
+  // rises from head to head up to this score.  0: no bias.
+  double recency = 0;
+  double branch_scale =
+      1;                // factor on the initial output projections of attention and feed-forward
+  int64_t bridge = 32;  // k tokens of the previous segment that tokens still see
+  bool store = false;   // associative delta-rule memory beside the slots
   int64_t store_heads = 0;        // matrices per layer, a divisor of C; 0 means heads
   int64_t store_convolution = 0;  // tokens that a query, key or value is made of; 0 and 1: one
   int64_t store_features = 0;     // shifts of the feature map of queries and keys; 0: none

@@ -74,13 +74,14 @@ Tensor RmkvModel::forward(const Tensor& tokens, State& state, const ForwardOptio
   const int64_t open = state.counter("open"), count = tokens.size(1);
   const Tensor anchor = gradient_anchor(parameters_);
   const bool whole_only = options.valid.defined() || options.resets.defined() ||
-                          options.segment_tokens > 0 || anchor.defined();
+                          options.segment_tokens > 0 || options.readings || anchor.defined();
   if (whole_only && (open > 0 || count % length != 0)) {
     fail(
         kWhere,
         std::to_string(count) + " tokens, " + std::to_string(open) + " already in the open segment",
         "whole segments of " + std::to_string(length) + " from a segment start",
-        "padding, resets, segment_tokens and gradients need them; pad with `valid`, or run without "
+        "padding, resets, segment_tokens, readings and gradients need them; pad with `valid`, or "
+        "run without "
         "gradients");
   }
   const bool published = config_.commit == Commit::kPublished;
@@ -111,6 +112,35 @@ Tensor RmkvModel::forward(const Tensor& tokens, State& state, const ForwardOptio
     first += take;
   }
   return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+}
+
+TokenStep* RmkvModel::token_step() {
+  if (!step_asked_ && TokenStep::covers(config_, weights_)) {
+    step_ = std::make_unique<TokenStep>(config_, weights_);
+  }
+  step_asked_ = true;
+  return step_.get();
+}
+
+bool RmkvModel::step(int64_t token, State& state, const ForwardOptions& options, float* hidden) {
+  // A segment's first token opens it: forward does.
+  if (options.compute_dtype != at::kFloat || options.valid.defined() || options.resets.defined() ||
+      options.segment_tokens > 0 || state.counter("open") == 0 || state.batch() != 1) {
+    return false;
+  }
+  if (token < 0 || token >= config_.vocabulary) {
+    fail(kWhere, "id " + std::to_string(token),
+         "ids in [0, " + std::to_string(config_.vocabulary) + ")");
+  }
+  if (!token_step() || !step_->advance(token, state, hidden)) return false;
+  if (state.counter("open") == config_.segment_tokens) flush(state, options);
+  return true;
+}
+
+bool RmkvModel::step_logits(const float* hidden, float* logits) {
+  if (!token_step()) return false;
+  step_->logits(hidden, logits);
+  return true;
 }
 
 void RmkvModel::flush(State& state, const ForwardOptions& given) {

@@ -11,6 +11,7 @@
 #include "core/models/language_model.h"
 #include "core/models/rmkv/rmkv_config.h"
 #include "core/models/rmkv/rmkv_parameters.h"
+#include "core/models/rmkv/token_step.h"
 
 namespace rmkv {
 
@@ -26,8 +27,14 @@ class RmkvModel : public LanguageModel {
   State initial_state(int64_t batch) override;
   Tensor forward(const Tensor& tokens, State& state, const ForwardOptions& options) override;
   void flush(State& state, const ForwardOptions& options) override;
+  bool step(int64_t token, State& state, const ForwardOptions& options, float* hidden) override;
+  bool step_logits(const float* hidden, float* logits) override;
   Tensor head_weight() override { return weights_.head; }
 
+  // Readings (ForwardOptions), whole segments only: "attention_share.l", the share of a token's
+  // attention that memory rows get, mean over heads; "read_norm.l" and "store_norm.l", the norms of
+  // what slots and store add to the residual stream against the norm of the stream.
+  //
   // "memory.l" fp32 [B, M, C], "carry.l" and "store.l" as in the state; "keep.l" [M, C] keep-rates
   // at rest and "half_life.l" [M, C] in segments; "store_half_life.l" [H]; "slot_cosine.l" and
   // "rank.l" [B] (measures.h).
@@ -39,6 +46,7 @@ class RmkvModel : public LanguageModel {
   const RmkvWeights& weights() const { return weights_; }
 
  private:
+  TokenStep* token_step();
   // fp64 parameters compute in fp64, whatever was asked.
   ForwardOptions resolved(const ForwardOptions& options) const;
 
@@ -46,6 +54,8 @@ class RmkvModel : public LanguageModel {
   ModelFacts facts_;
   ParameterStore parameters_;
   RmkvWeights weights_;
+  std::unique_ptr<TokenStep> step_;  // null until asked for, and where the model is not covered
+  bool step_asked_ = false;
 };
 
 std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,

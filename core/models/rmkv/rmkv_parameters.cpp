@@ -27,13 +27,18 @@ constexpr double kAnswerScale = 0.3;
 // Share of a pair that a write of the store's induction form puts down at first.
 constexpr double kStoreWrite = 0.2;
 
+// Initial weight of the row before in the last channel of a shift; from the first channel on it
+// rises evenly, so that a layer starts with some channels for the token and some for both, as RWKV
+// does.  From weights of zero Adam's steps of 3e-3 would need hundreds of steps to get there.
+constexpr double kShiftShare = 0.7;
+
 class SpecList {
  public:
   explicit SpecList(const RmkvConfig& config) : c_(config), channels_(config.channels) {
     // SmallInit (Nguyen and Salazar 2019); branches that end in the residual stream shrink with
     // depth (GPT-2).
     matrix_ = std::sqrt(2.0 / (5.0 * static_cast<double>(channels_)));
-    residual_ = matrix_ / std::sqrt(2.0 * static_cast<double>(c_.layers));
+    residual_ = matrix_ / std::sqrt(2.0 * static_cast<double>(c_.layers)) * c_.branch_scale;
   }
 
   void add(const std::string& name, std::vector<int64_t> shape, Group group, Kind kind,
@@ -51,6 +56,15 @@ class SpecList {
 
   void attention(const std::string& at) {
     constant(at + "norm.weight", {channels_}, 1);
+    if (c_.attention_shift > 0) shift(at + "shift", c_.attention_shift);
+    if (c_.qk_norm) {
+      constant(at + "attention.query_norm", {c_.head_dim()}, 1);
+      constant(at + "attention.key_norm", {c_.head_dim()}, 1);
+    }
+    if (c_.recency > 0) {
+      add(at + "attention.qkv.bias", {3 * channels_}, Group::kVector, Kind::kRecency,
+          {c_.recency, static_cast<double>(c_.heads)});
+    }
     matrix(at + "attention.qkv.weight", 3 * channels_, channels_, {matrix_});
     matrix(at + "attention.out.weight", channels_, channels_, {residual_});
     if (c_.commit == Commit::kPublished) {
@@ -60,9 +74,15 @@ class SpecList {
     }
   }
 
+  void shift(const std::string& name, int64_t rows) {
+    add(name, {rows, channels_}, Group::kVector, Kind::kShift, {kShiftShare});
+  }
+
   void feed_forward(const std::string& at) {
     constant(at + "ffn.norm.weight", {channels_}, 1);
-    matrix(at + "ffn.in.weight", 2 * c_.hidden(), channels_, {matrix_});
+    if (c_.ffn_shift > 0) shift(at + "ffn.shift", c_.ffn_shift);
+    const int64_t maps = c_.ffn == FeedForward::kSwiGlu ? 2 : 1;
+    matrix(at + "ffn.in.weight", maps * c_.hidden(), channels_, {matrix_});
     matrix(at + "ffn.out.weight", channels_, c_.hidden(), {residual_});
   }
 
@@ -190,6 +210,28 @@ Tensor store_mix(const ParameterSpec& spec) {
   return value;
 }
 
+Tensor shift_weights(const ParameterSpec& spec) {
+  Tensor value = at::zeros(spec.shape, at::kDouble);
+  value.select(0, 0).copy_(at::linspace(0, spec.values[0], spec.shape[1], at::kDouble));
+  return value;
+}
+
+// Biases of queries and keys that make near tokens attract more, [3C].  With the same value b in
+// all channels of a head the score of two tokens d apart gains b^2 D^(1/2) times the mean of
+// cos(d theta) over the rotary angles, which falls from 1; head h of H gets (h + 1)/H of values[0].
+Tensor recency_bias(const ParameterSpec& spec) {
+  Tensor value = at::zeros(spec.shape, at::kDouble);
+  const int64_t channels = spec.shape[0] / 3, heads = static_cast<int64_t>(spec.values[1]);
+  const int64_t width = channels / heads;
+  for (int64_t h = 0; h < heads; ++h) {
+    const double score = spec.values[0] * static_cast<double>(h + 1) / static_cast<double>(heads);
+    const double bias = std::sqrt(score / std::sqrt(static_cast<double>(width)));
+    value.narrow(0, h * width, width).fill_(bias);
+    value.narrow(0, channels + h * width, width).fill_(bias);
+  }
+  return value;
+}
+
 Tensor keep_biases(const ParameterSpec& spec, const std::string& stream, uint64_t seed) {
   Tensor value = at::empty(spec.shape, at::kDouble);
   double* data = value.mutable_data_ptr<double>();
@@ -209,6 +251,7 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
   const bool published = c.commit == Commit::kPublished;
   list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal,
            {c.embedding_std});
+  if (c.embedding_norm) list.constant("embedding_norm.weight", {c.channels}, 1);
   if (c.positions == Positions::kLearned) {
     list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal,
              {kEmbeddingDeviation});
@@ -228,7 +271,7 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
       list.cell(at + "memory.cell.");
       continue;
     }
-    if (c.ffn == FeedForward::kSwiGlu) list.feed_forward(at);
+    if (c.ffn != FeedForward::kNone) list.feed_forward(at);
     if (c.slots > 0 && c.has_memory(l)) list.slots(at + "memory.");
     if (c.has_store(l)) list.store(at + "store.");
   }
@@ -263,6 +306,10 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
       return store_mix(spec);
     case Kind::kConstant:
       return at::full(spec.shape, spec.values[0], at::kDouble);
+    case Kind::kShift:
+      return shift_weights(spec);
+    case Kind::kRecency:
+      return recency_bias(spec);
     case Kind::kKeepBias:
       return keep_biases(spec, spec.name, seed);
     case Kind::kWriteBias: {
@@ -285,6 +332,7 @@ RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) 
   };
   RmkvWeights w;
   w.embedding = find("embedding.weight");
+  w.embedding_norm = find("embedding_norm.weight");
   w.positions = find("positions.weight");
   w.stream_start = find("stream_start");
   w.initial = find("initial_memory");
@@ -302,9 +350,13 @@ RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) 
     layer.norm_bias = find(at + "norm.bias");
     layer.qkv = find(at + "attention.qkv.weight");
     layer.qkv_bias = find(at + "attention.qkv.bias");
+    layer.shift = find(at + "shift");
+    layer.query_norm = find(at + "attention.query_norm");
+    layer.key_norm = find(at + "attention.key_norm");
     layer.out = find(at + "attention.out.weight");
     layer.out_bias = find(at + "attention.out.bias");
     layer.ffn_norm = find(at + "ffn.norm.weight");
+    layer.ffn_shift = find(at + "ffn.shift");
     layer.ffn_in = find(at + "ffn.in.weight");
     layer.ffn_out = find(at + "ffn.out.weight");
     layer.read_gate = find(memory + "read_gate");

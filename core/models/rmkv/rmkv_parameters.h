@@ -22,6 +22,8 @@ enum class InitialKind {
   kIdentity,   // values[0] times the identity
   kInduction,  // see store_mix in rmkv_parameters.cpp
   kKeepBias,   // logit of a keep-rate whose half-life is log-uniform in [1, values[0]] segments
+  kShift,      // row 0 rises from 0 to values[0] over the channels, the others are 0
+  kRecency,    // see recency_bias in rmkv_parameters.cpp; values[0]: its size
   kWriteBias,  // the negative of the kKeepBias of the sibling parameter "keep_bias" (Tallec and
                // Ollivier 2018)
 };
@@ -47,12 +49,16 @@ struct RmkvLayer {
   Tensor norm;           // [C]
   Tensor norm_bias;      // [C], published only
   Tensor qkv;            // [3C, C]: queries, keys, values
-  Tensor qkv_bias;       // [3C], published only
+  Tensor qkv_bias;       // [3C], published, or of tokens alone with recency
+  Tensor shift;          // [W, C]: rows before a token, the nearest first; attention_shift only
+  Tensor query_norm;     // [D], qk_norm only
+  Tensor key_norm;       // [D]
   Tensor out;            // [C, C]
   Tensor out_bias;       // [C], published only
   Tensor read_gate;      // [H], zero_read only
   Tensor ffn_norm;       // [C]
-  Tensor ffn_in;         // [2F, C]: gate, up
+  Tensor ffn_shift;      // [W, C], as shift
+  Tensor ffn_in;         // [2F, C]: gate, up; relu2: [F, C]
   Tensor ffn_out;        // [C, F]
   Tensor slot_id;        // [M, C]
   Tensor initial;        // [M, C]: m[l][0]
@@ -74,6 +80,7 @@ struct RmkvLayer {
 struct RmkvWeights {
   Tensor embedding;        // [V, C]
   Tensor codes;            // [V, C], not trained; undefined without store_keys = "codes"
+  Tensor embedding_norm;   // [C], embedding_norm only
   Tensor positions;        // [T, C], learned positions only
   Tensor stream_start;     // [M, C]: w[0] of the write stream
   Tensor initial;          // [M, C]: the one initial memory of the published block

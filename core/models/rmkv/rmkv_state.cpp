@@ -34,6 +34,12 @@ State rmkv_initial_state(const RmkvConfig& config, const RmkvWeights& weights, i
       state.set(layer_name("bridge", l),
                 at::zeros({batch, config.bridge, 2 * config.channels}, real));
     }
+    const auto rows_before = [&](const char* kind, const Tensor& weights) {
+      if (!weights.defined()) return;
+      state.set(layer_name(kind, l), at::zeros({batch, weights.size(0), config.channels}, real));
+    };
+    rows_before("shift", layer.shift);
+    rows_before("ffn_shift", layer.ffn_shift);
     if (layer.slots) state.set(layer_name("memory", l), per_lane(layer.initial, batch));
     if (layer.initial_carry.defined())
       state.set(layer_name("carry", l), per_lane(layer.initial_carry, batch));

@@ -1,6 +1,7 @@
 // Padding, resets and bridge visibility as indices and flags; see segment_plan.h.
 #include "core/models/rmkv/segment_plan.h"
 
+#include "core/kernels/wkv.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -120,6 +121,17 @@ Tensor SegmentPlan::newest_rows(const Tensor& rows, int64_t s, int64_t count) co
 Tensor SegmentPlan::rows_from_count(const Tensor& rows, int64_t s, int64_t count) const {
   const Tensor place = counts_.select(1, s).unsqueeze(1) + at::arange(count, counts_.options());
   return rows.gather(1, place.unsqueeze(2).expand({-1, -1, rows.size(2)}));
+}
+
+Tensor SegmentPlan::marks() const {
+  bool any = padded();
+  for (const bool maybe : maybe_reset_) any = any || maybe;
+  if (!any) return {};
+  at::NoGradGuard no_grad;
+  Tensor marks = at::zeros({batch_, segments, length}, tokens.options().dtype(at::kByte));
+  if (resets_.defined()) marks.select(2, 0).masked_fill_(resets_, kernels::kMarkReset);
+  if (padded()) marks.add_(kept_.logical_not().to(at::kByte), kernels::kMarkSkip);
+  return marks.view({batch_, segments * length});
 }
 
 Tensor SegmentPlan::restarted(const Tensor& start, int64_t s) const {

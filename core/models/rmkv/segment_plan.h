@@ -47,6 +47,10 @@ class SegmentPlan {
   // those before and the kept ones.  With padding only.
   Tensor rows_from_count(const Tensor& rows, int64_t s, int64_t count) const;
 
+  // Where lanes start anew and what is padding as marks of tokens in computing order, uint8
+  // [B, S T'] (see core/kernels/wkv.h); undefined without either.
+  Tensor marks() const;
+
   // Tokens since a lane's start, int64 [B]: 0 where the lane starts anew before segment s; after
   // all segments.
   Tensor restarted(const Tensor& start, int64_t s) const;
