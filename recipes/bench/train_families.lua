@@ -53,10 +53,12 @@ for _, dtype in ipairs(opt.dtypes) do
         "--threads %d"):format(name, opt.vocabulary, opt.channels, opt.layers, opt.head, full.ffn_hidden, opt.batch,
                                opt.segments * opt.segment, opt.threads)
       if name == "rwkv7" then
-        flags = flags .. (" --ranks %d %d %d %d"):format(full.decay_rank, full.rate_rank, full.value_rank, full.gate_rank)
+        flags = flags .. (" --ranks %d %d %d %d"):format(full.decay_rank, full.rate_rank, full.value_rank,
+                                                         full.gate_rank)
       end
       local function add(label, more)
-        local peer = contest.peer(name .. ", PyTorch " .. label, dtype, opt.python, "rwkv_train_torch.py", flags .. more)
+        local peer = contest.peer(name .. ", PyTorch " .. label, dtype, opt.python, "rwkv_train_torch.py",
+                                  flags .. more)
         peer.family, peer.is_peer = name, more == ""
         contestants[#contestants + 1] = peer
       end
