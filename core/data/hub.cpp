@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "core/base/cancel.h"
 #include "core/base/error.h"
@@ -111,27 +112,37 @@ std::string next_page(const HttpAnswer& answer) {
              : link->second.substr(open + 1, close - open - 1);
 }
 
+// An entry of the hub's listing; nothing for what is no file.
+std::optional<Listed> listed_entry(const Table& entry) {
+  const Value *type = find(entry, "type"), *path = find(entry, "path"), *size = find(entry, "size"),
+              *oid = find(entry, "oid"), *lfs = find(entry, "lfs");
+  if (type == nullptr || path == nullptr || type->as_string() != "file") return std::nullopt;
+  Listed file{path->as_string(), oid != nullptr ? oid->as_string() : "", 0};
+  if (size != nullptr) file.size = static_cast<uint64_t>(std::max<int64_t>(0, size->as_int()));
+  if (lfs != nullptr && lfs->is_table()) {
+    const Value *hash = find(lfs->as_table(), "oid"), *real = find(lfs->as_table(), "size");
+    if (hash != nullptr) file.identity = hash->as_string();
+    if (real != nullptr) file.size = static_cast<uint64_t>(std::max<int64_t>(0, real->as_int()));
+  }
+  return file;
+}
+
 std::vector<Listed> list_files(const std::string& what, const std::string& url) {
   std::vector<Listed> files;
   std::string page = url;
   for (size_t count = 0; !page.empty() && count < kMostPages; ++count) {
     HttpAnswer answer = ask(page, what);
     Value listing = parse_json(answer.body, page);
-    for (const Value& value : listing.as_list()) {
-      const Table& entry = value.as_table();
-      const Value *type = find(entry, "type"), *path = find(entry, "path"),
-                  *size = find(entry, "size"), *oid = find(entry, "oid"), *lfs = find(entry, "lfs");
-      if (type == nullptr || path == nullptr || type->as_string() != "file") continue;
-      Listed file{path->as_string(), oid != nullptr ? oid->as_string() : "", 0};
-      if (size != nullptr) file.size = static_cast<uint64_t>(std::max<int64_t>(0, size->as_int()));
-      if (lfs != nullptr && lfs->is_table()) {
-        const Value *hash = find(lfs->as_table(), "oid"), *real = find(lfs->as_table(), "size");
-        if (hash != nullptr) file.identity = hash->as_string();
-        if (real != nullptr)
-          file.size = static_cast<uint64_t>(std::max<int64_t>(0, real->as_int()));
+    try {
+      for (const Value& value : listing.as_list()) {
+        std::optional<Listed> file = listed_entry(value.as_table());
+        if (!file) continue;
+        check_listed(*file, what);
+        files.push_back(std::move(*file));
       }
-      check_listed(file, what);
-      files.push_back(std::move(file));
+    } catch (const Error& error) {
+      // A value of another kind does not know where it stands.
+      throw Error(page + ": " + error.what());
     }
     page = next_page(answer);
   }
