@@ -135,8 +135,12 @@ std::shared_ptr<const TextGroup> LaneFeeder::read_group(const std::function<Read
         check_cancelled("stream: next");
         // A whole round without a usable document would go on for ever.
         if (++fruitless >= orders_[source]->round() && options_.order.endless) {
+          bool dropped = document.kind == ReadDocument::Kind::kDropped;
           fail("source " + names_[source], "no usable document in " + std::to_string(fruitless),
-               "text", document.reason);
+               "text",
+               dropped ? "filters drop them, the last by " +
+                             rules_[source][static_cast<size_t>(document.rule)]
+                       : document.reason);
         }
       }
       continue;

@@ -108,7 +108,6 @@ Table TokenStream::manifest() const {
   for (size_t i = 0; i < feeder.sources().size(); ++i) {
     Table entry = feeder.sources()[i].source->manifest();
     entry["name"] = feeder.names()[i];
-    entry["weight"] = feeder.sources()[i].weight;
     sources.push_back(std::move(entry));
   }
   return {{"tokenizer", feeder.tokenizer()->fingerprint()},

@@ -62,7 +62,9 @@ end
 -- "200:20000:tokens" -> { name = "length", min = 200, max = 20000, unit = "tokens" }
 local function length_filter(text)
   local low, high, unit = text:match "^(%d*):?(%d*):?(%a*)$"
-  if not low or low .. high == "" then error("--filter length=" .. text .. ": expected MIN:MAX or MIN:MAX:tokens", 0) end
+  if not low or low .. high == "" then
+    error("--filter length=" .. text .. ": expected MIN:MAX or MIN:MAX:tokens", 0)
+  end
   return { name = "length", min = tonumber(low), max = tonumber(high), unit = unit ~= "" and unit or nil }
 end
 

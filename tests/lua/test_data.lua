@@ -44,7 +44,8 @@ end
 
 function M.fineweb_rows()
   local text, trained = preset("fineweb", { {
-    text = "A page. <start> is no mark here.", id = "<urn:uuid:0>", dump = "CC-MAIN-2024-10", url = "https://example.org/",
+    text = "A page. <start> is no mark here.", id = "<urn:uuid:0>", dump = "CC-MAIN-2024-10",
+    url = "https://example.org/",
     date = "2024-02-21T01:02:03Z", file_path = "s3://x.warc.gz", language = "en", language_score = 0.97, token_count = 9,
   } })
   check.equal(text, "A page. <start> is no mark here.<end>")
@@ -115,10 +116,12 @@ function M.dolly_gsm8k_and_preferences()
 end
 
 function M.words_of_filter()
-  check.equal(data_lib.filters { "gopher:min_words=20:max_words=5000,dedup", "length=20:500:tokens", "c4:citations=false" },
+  local words = { "gopher:min_words=20:max_words=5000,dedup", "length=20:500:tokens", "c4:citations=false" }
+  check.equal(data_lib.filters(words),
     { { name = "gopher", min_words = 20, max_words = 5000 }, { name = "dedup" },
       { name = "length", min = 20, max = 500, unit = "tokens" }, { name = "c4", citations = false } })
-  check.equal(data_lib.filters { "length=:90", "length=7" }, { { name = "length", max = 90 }, { name = "length", min = 7 } })
+  check.equal(data_lib.filters { "length=:90", "length=7" },
+    { { name = "length", max = 90 }, { name = "length", min = 7 } })
   for _, bad in ipairs { "length=a", "=", "gopher:min_words" } do
     check.yes(not pcall(data_lib.filters, { bad }), bad)
   end
@@ -126,7 +129,8 @@ end
 
 function M.filters_of_a_source()
   local path = write_rows("pages.jsonl", { { text = "short" }, { text = "long enough" }, { text = "long enough" } })
-  local source = rmkv.data.open(path, { filters = { "dedup", { name = "length", min = 6 } }, cache = folder .. "/cache" })
+  local filters = { "dedup", { name = "length", min = 6 } }
+  local source = rmkv.data.open(path, { filters = filters, cache = folder .. "/cache" })
   local rules = {}
   for i = 1, 3 do rules[i] = select(2, source:document(i)) or "kept" end
   check.equal(rules, { "length.short", "kept", "dedup.duplicate" })
@@ -137,8 +141,8 @@ function M.filters_of_a_source()
 end
 
 function M.temperature_weighs_by_size()
-  local sources = data_lib.sources({ write("small.txt", ("x "):rep(500)), write("large.txt", ("y "):rep(8000)) .. "*2" },
-    { seed = 1, mix_temperature = 2 })
+  local small, large = write("small.txt", ("x "):rep(500)), write("large.txt", ("y "):rep(8000))
+  local sources = data_lib.sources({ small, large .. "*2" }, { seed = 1, mix_temperature = 2 })
   check.close(sources[2].weight / sources[1].weight, 2 * math.sqrt(16), 1e-9)
   local ok, message = pcall(data_lib.sources, { "storyworld" }, { seed = 1, mix_temperature = 2 })
   check.yes(not ok and tostring(message):find "no size", tostring(message))
@@ -147,7 +151,8 @@ end
 function M.shares_by_name_move_the_stream()
   local function texts(name) return rmkv.data.documents({ name:rep(40), name:rep(30) }, name) end
   local stream = rmkv.data.stream {
-    sources = { texts "a", texts "b" }, tokenizer = rmkv.tokenizer.bytes(), lanes = 1, segment_tokens = 64, pack_tokens = 0,
+    sources = { texts "a", texts "b" }, tokenizer = rmkv.tokenizer.bytes(), lanes = 1, segment_tokens = 64,
+    pack_tokens = 0,
   }
   local function share()
     local before = stream:report().sources[1].tokens
