@@ -1,7 +1,7 @@
 -- Time a training step of every family beside PyTorch scripts of RWKV-7 and RWKV-4, all of one width and depth.
 --
--- Contestants take one step in turn (lib/contest.lua).  The peer (scripts/peers/rwkv_train_torch.py) needs a Python with
--- torch; its recurrences run in chunks, with --by_token token by token too:
+-- Contestants take one step in turn (lib/contest.lua).  The peer (scripts/peers/rwkv_train_torch.py) needs a Python
+-- with torch; its recurrences run in chunks, with --by_token token by token too:
 --
 --   rmkv recipes/bench/train_families.lua --threads 1 --python .venv/bin/python
 --   rmkv recipes/bench/train_families.lua --models rwkv7 --models rwkv4 --dtypes bf16 --rounds 9
@@ -49,8 +49,8 @@ for _, dtype in ipairs(opt.dtypes) do
     contestants[#contestants].family = name
     if opt.python ~= "" and (name == "rwkv7" or name == "rwkv4") then
       local full = model:config()
-      local flags = ("--model %s --vocabulary %d --channels %d --layers %d --head %d --ffn %d --batch %d --tokens %d " ..
-        "--threads %d"):format(name, opt.vocabulary, opt.channels, opt.layers, opt.head, full.ffn_hidden, opt.batch,
+      local flags = ("--model %s --vocabulary %d --channels %d --layers %d --head %d --ffn %d --batch %d " ..
+        "--tokens %d --threads %d"):format(name, opt.vocabulary, opt.channels, opt.layers, opt.head, full.ffn_hidden, opt.batch,
                                opt.segments * opt.segment, opt.threads)
       if name == "rwkv7" then
         flags = flags .. (" --ranks %d %d %d %d"):format(full.decay_rank, full.rate_rank, full.value_rank,
