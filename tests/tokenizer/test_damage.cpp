@@ -15,7 +15,11 @@ namespace {
 constexpr std::string_view kText = "the cat and the hat, 123; it's the rat's\n\nhat.  <end>";
 
 void use(const Tokenizer& tokenizer) {
-  tokenizer.decode(tokenizer.encode(kText));
+  try {
+    tokenizer.decode(tokenizer.encode(kText));
+  } catch (const Error&) {
+    // A vocabulary without an unknown token may lack a character of the text.
+  }
 }
 
 }  // namespace
@@ -65,7 +69,7 @@ TEST_CASE("damaged rank files, World vocabularies and pairs of vocab.json and me
     use(*load_gpt2(scratch.write("vocab.json", s), scratch.path("merges.txt")));
   });
   scratch.write("vocab.json", vocab);
-  try_damage(merges, "merges.txt", 1000, [&](const std::string& s) {
+  try_damage(merges, scratch.path(), 1000, [&](const std::string& s) {
     use(*load_gpt2(scratch.path("vocab.json"), scratch.write("merges.txt", s)));
   });
 }
