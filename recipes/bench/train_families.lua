@@ -50,8 +50,8 @@ for _, dtype in ipairs(opt.dtypes) do
     if opt.python ~= "" and (name == "rwkv7" or name == "rwkv4") then
       local full = model:config()
       local flags = ("--model %s --vocabulary %d --channels %d --layers %d --head %d --ffn %d --batch %d " ..
-        "--tokens %d --threads %d"):format(name, opt.vocabulary, opt.channels, opt.layers, opt.head, full.ffn_hidden, opt.batch,
-                               opt.segments * opt.segment, opt.threads)
+        "--tokens %d --threads %d"):format(name, opt.vocabulary, opt.channels, opt.layers, opt.head, full.ffn_hidden,
+                                           opt.batch, opt.segments * opt.segment, opt.threads)
       if name == "rwkv7" then
         flags = flags .. (" --ranks %d %d %d %d"):format(full.decay_rank, full.rate_rank, full.value_rank,
                                                          full.gate_rank)
