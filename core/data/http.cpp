@@ -74,7 +74,9 @@ size_t take_header(char* data, size_t size, size_t count, void* self) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
   if (line.compare(0, 5, "HTTP/") == 0) {
     // Each answer of a chain of redirects begins anew.
+    auto linked = receiver.answer.headers.extract("x-linked-etag");
     receiver.answer.headers.clear();
+    if (!linked.empty()) receiver.answer.headers.insert(std::move(linked));
     receiver.answer.body.clear();
     size_t blank = line.find(' ');
     receiver.answer.status = blank == std::string::npos ? 0 : std::atoi(line.c_str() + blank);

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/sha256.h"
 #include "core/data/http.h"
 
 namespace rmkv {
@@ -175,6 +176,35 @@ HubData open_snapshot(const std::string& folder, const HubPath& path, const std:
 
 }  // namespace
 
+namespace {
+
+bool is_sha256(const std::string& identity) {
+  return identity.size() == 64 &&
+         identity.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+void require_sha256(const std::string& url, const std::string& got, const std::string& expected) {
+  if (got == expected) return;
+  fail(url, "content with SHA-256 " + got, expected + ", as the hub lists it",
+       "the transfer was damaged, or something on the way changed the file: try again");
+}
+
+// An answer names the content that it is of: by SHA-256 for large files, by git's name for small
+// ones.  What a content network behind the hub calls its copy says nothing.
+void require_same_content(const HttpAnswer& answer, const std::string& url,
+                          const std::string& identity) {
+  auto header = answer.headers.find(is_sha256(identity) ? "x-linked-etag" : "etag");
+  if (header == answer.headers.end()) return;
+  std::string tag = header->second;
+  if (tag.compare(0, 2, "W/") == 0) tag.erase(0, 2);
+  if (tag.size() >= 2 && tag.front() == '"') tag = tag.substr(1, tag.size() - 2);
+  if (tag.size() == identity.size() && tag != identity)
+    fail(url, "another version of the file (" + tag + ")", identity + ", as the hub lists it",
+         "remove its folder in the cache, so that the files are listed anew");
+}
+
+}  // namespace
+
 HubFile::HubFile(std::string url, std::string token, uint64_t size_bytes, std::string identity,
                  std::string folder)
     : ChunkedFile(std::move(url)),
@@ -199,6 +229,9 @@ std::string HubFile::load_chunk(size_t index) const {
     fail(path_, "answer " + std::to_string(answer.status),
          "bytes from " + std::to_string(request.begin));
   }
+  require_same_content(answer, path_, identity_);
+  if (begins_.size() == 1 && is_sha256(identity_))
+    require_sha256(path_, sha256(answer.body), identity_);
   make_folders(folder_);
   write_file_atomic(kept, answer.body);
   return std::move(answer.body);
@@ -213,14 +246,23 @@ std::string HubFile::whole(const std::string& name) const {
   if (path_exists(path) && file_size_bytes(path) == size_bytes_) return path;
   make_folders(folder_);
   AtomicFile file(path);
+  Sha256 hash;
   for (size_t i = 0; i < begins_.size(); ++i) {
     check_cancelled("data: fetching " + name);
-    file.write(load_chunk(i));
+    std::string chunk = load_chunk(i);
+    hash.add(chunk);
+    file.write(chunk);
   }
+  auto forget_chunks = [&] {
+    std::error_code ignored;
+    for (size_t i = 0; i < begins_.size(); ++i)
+      std::filesystem::remove(folder_ + "/" + std::to_string(i), ignored);
+  };
+  const std::string got = hash.finish();
+  if (is_sha256(identity_) && got != identity_) forget_chunks();
+  if (is_sha256(identity_)) require_sha256(path_, got, identity_);
   file.commit();
-  std::error_code ignored;
-  for (size_t i = 0; i < begins_.size(); ++i)
-    std::filesystem::remove(folder_ + "/" + std::to_string(i), ignored);
+  forget_chunks();
   return path;
 }
 

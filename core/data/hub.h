@@ -24,7 +24,9 @@ struct HubData {
 // other than a commit would have to be asked for.
 HubData open_hub(const HubPath& path, const std::string& cache_folder);
 
-// A file of the hub; only what is read is fetched.
+// A file of the hub; only what is read is fetched.  Every answer has to name the listed content
+// (X-Linked-Etag, ETag); what is fetched whole, and files of one chunk, are checked by the SHA-256
+// that the hub lists for large files.
 class HubFile : public ChunkedFile {
  public:
   // `folder`: where its chunks are kept.

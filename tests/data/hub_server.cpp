@@ -46,6 +46,11 @@ HubServer::~HubServer() {
   ::close(socket_);
 }
 
+void HubServer::large_file(const std::string& name, const std::string& sha256) {
+  std::lock_guard lock(mutex_);
+  large_[name] = sha256;
+}
+
 void HubServer::fail_next(std::vector<std::string> answers) {
   std::lock_guard lock(mutex_);
   failures_ = std::move(answers);
@@ -104,7 +109,11 @@ std::string HubServer::answer(const ServerRequest& request) {
       if (number >= first && number < first + page_size_) {
         list += (list.empty() ? "" : ",") + std::string("{\"type\":\"file\",\"path\":\"") + name +
                 "\",\"size\":" + std::to_string(bytes.size()) + ",\"oid\":\"id" +
-                std::to_string(number) + "\"}";
+                std::to_string(number) + "\"";
+        if (large_.count(name))
+          list += ",\"lfs\":{\"oid\":\"" + large_[name] +
+                  "\",\"size\":" + std::to_string(bytes.size()) + "}";
+        list += "}";
       }
       ++number;
     }
@@ -115,8 +124,10 @@ std::string HubServer::answer(const ServerRequest& request) {
   }
   if (path.compare(0, content.size(), content) == 0) {
     // Large files live elsewhere: one redirect, as to a CDN.
-    return http("302 Found", "",
-                "Location: " + url() + "/cdn/" + path.substr(content.size()) + "\r\n");
+    const std::string name = path.substr(content.size());
+    std::string linked;
+    if (large_.count(name)) linked = "X-Linked-Etag: \"" + large_[name] + "\"\r\n";
+    return http("302 Found", "", "Location: " + url() + "/cdn/" + name + "\r\n" + linked);
   }
   auto file = path.compare(0, 5, "/cdn/") == 0 ? files_.find(path.substr(5)) : files_.end();
   if (file == files_.end()) return http("404 Not Found", "no");

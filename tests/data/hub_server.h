@@ -29,6 +29,8 @@ class HubServer {
   // Answers before the real one: a whole HTTP answer, or "" to close the connection at once.
   void fail_next(std::vector<std::string> answers);
   void page_size(size_t files) { page_size_ = files; }
+  // Lists files with this SHA-256, as the hub does with large ones, and names it when it redirects.
+  void large_file(const std::string& name, const std::string& sha256);
   // Ignores ranges, as a bad proxy does.
   void ignore_ranges(bool on) { ignore_ranges_ = on; }
   std::vector<ServerRequest> requests();
@@ -37,7 +39,7 @@ class HubServer {
   void serve();
   std::string answer(const ServerRequest& request);
 
-  std::map<std::string, std::string> files_;
+  std::map<std::string, std::string> files_, large_;
   std::vector<std::string> failures_;
   std::vector<ServerRequest> requests_;
   std::atomic<size_t> page_size_{1000};

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/sha256.h"
 #include "core/data/http.h"
 #include "core/data/hub.h"
 #include "core/data/hub_path.h"
@@ -187,6 +188,40 @@ TEST_CASE("listings that cannot be are refused, also from the cache") {
   refused(R"([{"path": "train.csv", "hash": "ff", "size": -1}])", "'train.csv' of");
   // Nothing of that size is allocated or asked for.
   refused(R"([{"path": "README.md", "hash": "ff", "size": 1000000000000}])", "a card of");
+}
+
+TEST_CASE("content is checked by the SHA-256 and the names that the hub gives") {
+  std::string rows = "{\"text\":\"one\"}\n", long_rows;
+  for (int i = 0; i < 900; ++i)
+    long_rows += "{\"text\":\"" + std::string(10'000, static_cast<char>('a' + i % 26)) + "\"}\n";
+  const std::string packed = std::string("(\xB5/\xFD", 4);
+  HubServer server({{"README.md", ""},
+                    {"good/train.jsonl", rows},
+                    {"bad/train.jsonl", rows},
+                    {"long/train.jsonl", long_rows},
+                    {"packed/train.jsonl.zst", packed}});
+  server.large_file("good/train.jsonl", sha256(rows));
+  server.large_file("bad/train.jsonl", sha256("other"));
+  server.large_file("long/train.jsonl", sha256(long_rows));
+  server.large_file("packed/train.jsonl.zst", sha256("other"));
+  TemporaryFolder folder;
+  Variables variables;
+  variables.set("HF_ENDPOINT", server.url());
+  variables.set("HF_HUB_CACHE", folder.path() + "/none");
+  Table options{{"cache", folder.path() + "/cache"}};
+  CHECK(open_source("hub:owner/name:good/train", options)->document(0).text == "one");
+  CHECK_THROWS_WITH(open_source("hub:owner/name:bad/train", options), Catch::Contains("SHA-256"));
+  CHECK_THROWS_WITH(open_source("hub:owner/name:bad/train", options), Catch::Contains("SHA-256"));
+  CHECK_THROWS_WITH(open_source("hub:owner/name:packed/train", options),
+                    Catch::Contains("SHA-256"));
+  // A range of a longer file: the answer itself says of which content it is.
+  CHECK(open_source("hub:owner/name:long/train", options)->document(0).text ==
+        std::string(10'000, 'a'));
+  Table fresh{{"cache", folder.path() + "/cache2"}};
+  CHECK(open_source("hub:owner/name:good/train", fresh)->document_count() == 1);  // lists all files
+  server.large_file("long/train.jsonl", sha256("a newer version"));
+  CHECK_THROWS_WITH(open_source("hub:owner/name:long/train", fresh),
+                    Catch::Contains("another version"));
 }
 
 TEST_CASE("a connection that breaks is tried again, then given up with its reason") {
