@@ -166,10 +166,11 @@ class Reader {
     if (is_quantized(weight.type) && weight.columns() % kBlockValues != 0) {
       fail(where, weight_text(weight), "rows of a multiple of 32 values");
     }
-    if (__builtin_mul_overflow(bytes_of_row(weight.type, weight.columns()),
-                               static_cast<uint64_t>(weight.rows()), &info.bytes)) {
+    // No type packs more than two values into a byte.
+    if (static_cast<uint64_t>(count) / 2 > bytes_.size()) {
       fail(where, weight_text(weight), "a tensor that fits the file");
     }
+    info.bytes = bytes_of_row(weight.type, weight.columns()) * static_cast<uint64_t>(weight.rows());
     return info;
   }
 

@@ -65,7 +65,9 @@ TEST_CASE("damaged model files of every format", "[damage]") {
   for (const int64_t version : {4, 7}) {
     const WeightFile file = least_model(version);
     write_weight_file(folder / "m.safetensors", file, {});
-    write_weight_file(folder / "m.bin", file, {.format = "ggmf"});
+    WriteOptions ggmf;
+    ggmf.format = "ggmf";
+    write_weight_file(folder / "m.bin", file, ggmf);
     std::vector<std::pair<std::string, std::string>> entries;
     std::vector<std::string> storages;
     for (const auto& [name, weight] : file.weights) {

@@ -27,9 +27,10 @@ std::string u16(const std::vector<uint16_t>& ids) {
 }
 
 DamageCounts damage_lines(const std::string& whole, const std::string& name, LineFormat format) {
+  LineOptions options;
+  options.format = format;
   return try_damage(whole, name, 1500, [&](const std::string& s) {
-    fuzz::read_documents(
-        LineSource("source " + name, fuzz::memory_files(name, s), {.format = format}));
+    fuzz::read_documents(LineSource("source " + name, fuzz::memory_files(name, s), options));
   });
 }
 
