@@ -141,7 +141,7 @@ void BpeTrainer::add_document(std::string_view text, size_t index) {
     return;
   }
   while (!text.empty()) {
-    const size_t size = text.size() > kChunkBytes ? find_line_cut(text, kChunkBytes) : text.size();
+    const size_t size = text.size() > kChunkBytes ? find_word_cut(text, kChunkBytes) : text.size();
     state.pending.push_back({std::string(text.substr(0, size)), index});
     state.pending_bytes += size;
     text.remove_prefix(size);

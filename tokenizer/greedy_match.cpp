@@ -134,18 +134,19 @@ void match_greedily(const ByteTrie& trie, std::string_view text, int threads,
     std::vector<int32_t> ids;
   };
   std::vector<Part> parts((text.size() + kPartBytes - 1) / kPartBytes);
+  SpareBuffers buffers;
   const auto search = [&](size_t i) {
     const char* const first = begin + i * kPartBytes;
     const char* const stop = first + std::min(kPartBytes, static_cast<size_t>(end - first));
     Part& part = parts[i];
-    part.ids.reserve(kPartBytes / 3);
+    part.ids = buffers.take(kPartBytes / 3);
     const char* const last = match_in_lanes(trie, first, stop, end, part.ids);
     part.found = {first, last, part.ids};
   };
   const char* at = begin;
   const auto append = [&](size_t i) {
     at = join(trie, at, end, parts[i].found, ids);
-    parts[i].ids = {};
+    buffers.give(std::move(parts[i].ids));
   };
   run_in_order(parts.size(), threads, search, append);
 }

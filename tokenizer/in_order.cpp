@@ -6,7 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace rmkv {
 namespace {
@@ -14,6 +14,25 @@ namespace {
 enum class PartState : unsigned char { kOpen, kMade, kFailed };
 
 }  // namespace
+
+std::vector<int32_t> SpareBuffers::take(size_t capacity) {
+  std::vector<int32_t> buffer;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!spare_.empty()) {
+      buffer = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  buffer.reserve(capacity);
+  return buffer;
+}
+
+void SpareBuffers::give(std::vector<int32_t> buffer) {
+  buffer.clear();
+  const std::lock_guard lock(mutex_);
+  spare_.push_back(std::move(buffer));
+}
 
 void run_in_order(size_t count, int threads, const std::function<void(size_t)>& make,
                   const std::function<void(size_t)>& take) {

@@ -2,9 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <mutex>
+#include <vector>
 
 namespace rmkv {
+
+// Buffers for the ids of parts, used again: memory that was touched before costs no page faults.
+class SpareBuffers {
+ public:
+  // An empty one with room for `capacity` ids.
+  std::vector<int32_t> take(size_t capacity);
+  void give(std::vector<int32_t> buffer);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::vector<int32_t>> spare_;
+};
 
 // Calls make(i) for every i under `count`, each on any of `threads` threads, and take(i) once
 // make(0) ... make(i) are done, one after the other: while one thread takes, the others go on

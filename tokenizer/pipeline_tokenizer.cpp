@@ -15,7 +15,7 @@ namespace rmkv {
 namespace {
 
 // What a thread takes at a time of a long text.
-constexpr size_t kParallelBytes = size_t{1} << 19;
+constexpr size_t kParallelBytes = size_t{1} << 18;
 
 }  // namespace
 
@@ -242,26 +242,27 @@ void PipelineTokenizer::encode_in_parallel(std::string_view text, int threads,
   std::vector<std::string_view> parts;
   while (!text.empty()) {
     const size_t size =
-        text.size() > kParallelBytes ? find_line_cut(text, kParallelBytes) : text.size();
+        text.size() > kParallelBytes ? find_word_cut(text, kParallelBytes) : text.size();
     parts.push_back(text.substr(0, size));
     text.remove_prefix(size);
   }
   std::vector<std::vector<int32_t>> found(parts.size());
+  SpareBuffers buffers;
   const auto encode_part = [&](size_t i) {
     ScratchLease lease(*this);
-    found[i].reserve(parts[i].size() / 3);
+    found[i] = buffers.take(parts[i].size() / 3);
     encode_text(parts[i], false, 1, *lease, found[i]);
   };
   const auto append = [&](size_t i) {
     ids.insert(ids.end(), found[i].begin(), found[i].end());
-    found[i] = {};
+    buffers.give(std::move(found[i]));
   };
   run_in_order(parts.size(), threads, encode_part, append);
 }
 
 void PipelineTokenizer::encode_text(std::string_view text, bool at_start, int threads,
                                     Scratch& scratch, std::vector<int32_t>& ids) const {
-  if (threads > 1 && text.size() > 2 * kParallelBytes && pre_tokenizer_.cuts_at_lines()) {
+  if (threads > 1 && text.size() > 2 * kParallelBytes && pre_tokenizer_.cuts_at_words()) {
     return encode_in_parallel(text, threads, ids);
   }
   if (byte_ids_ != nullptr) {

@@ -1,6 +1,8 @@
 // The chain of steps and its reader.
 #include "tokenizer/pre_tokenizer.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "tokenizer/matcher.h"
 #include "tokenizer/split_steps.h"
@@ -116,7 +118,7 @@ void PreTokenizer::read_byte_level(const JsonNode& node) {
     only_cuts_ = false;
   }
   if (node.flag("use_regex", true)) {
-    cuts_at_lines_ = cuts_at_lines_ || steps_.empty();
+    cuts_at_words_ = cuts_at_words_ || steps_.empty();
     add(make_split_step(make_splitter(SplitPattern::kGpt2)));
   }
   byte_level_ = true;
@@ -136,7 +138,7 @@ void PreTokenizer::read(const JsonNode& node) {
   using enum SplitBehavior;
   if (type == "ByteLevel") return read_byte_level(node);
   if (type == "Split") {
-    cuts_at_lines_ = cuts_at_lines_ || (steps_.empty() && is_known_split(node));
+    cuts_at_words_ = cuts_at_words_ || (steps_.empty() && is_known_split(node));
     return add(read_split(node));
   }
   if (type == "Metaspace") return add(read_metaspace(node));
@@ -173,12 +175,11 @@ void PreTokenizer::read(const JsonNode& node) {
        "BertPreTokenizer, CharDelimiterSplit, FixedLength or Sequence");
 }
 
-size_t find_line_cut(std::string_view text, size_t from) {
-  for (size_t newline = text.find('\n', from);
-       newline != std::string_view::npos && newline + 1 < text.size();
-       newline = text.find('\n', newline + 1)) {
-    const char next = text[newline + 1], lower = static_cast<char>(next | 0x20);
-    if ((next >= '0' && next <= '9') || (lower >= 'a' && lower <= 'z')) return newline + 1;
+size_t find_word_cut(std::string_view text, size_t from) {
+  const auto is_letter = [](char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; };
+  for (size_t at = text.find(' ', std::max<size_t>(from, 1));
+       at != std::string_view::npos && at + 1 < text.size(); at = text.find(' ', at + 1)) {
+    if (is_letter(text[at - 1]) && is_letter(text[at + 1])) return at;
   }
   return text.size();
 }

@@ -47,8 +47,8 @@ class PreTokenizer {
 
   // Whether the last step is the byte-level one: then words are bytes, otherwise text.
   bool byte_level() const { return byte_level_; }
-  // Whether pieces cut by find_line_cut have the words of the whole.
-  bool cuts_at_lines() const { return cuts_at_lines_; }
+  // Whether pieces cut by find_word_cut have the words of the whole.
+  bool cuts_at_words() const { return cuts_at_words_; }
   // Whether the steps only cut: all words together are the text.
   bool only_cuts() const { return only_cuts_; }
 
@@ -57,12 +57,14 @@ class PreTokenizer {
   void read_byte_level(const JsonNode& node);
 
   std::vector<PreTokenizerStepPtr> steps_;
-  bool byte_level_ = false, only_cuts_ = true, cuts_at_lines_ = false;
+  bool byte_level_ = false, only_cuts_ = true, cuts_at_words_ = false;
 };
 
-// The first place from `from` on where every known split pattern ends a word: after a newline that
-// an ASCII letter or digit follows; the size of the text when there is none.
-size_t find_line_cut(std::string_view text, size_t from);
+// The first place from `from` on where every known split pattern ends a word, whatever stands
+// before and behind: in front of a blank between two ASCII letters; the size of the text when there
+// is none.  (Behind a newline is no such place: a run of white space gives its last character away
+// only when something follows.)
+size_t find_word_cut(std::string_view text, size_t from);
 
 // Words as a splitter finds them.
 PreTokenizerStepPtr make_split_step(SplitterPtr splitter);

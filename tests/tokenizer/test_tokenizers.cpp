@@ -215,3 +215,30 @@ TEST_CASE("a stream shows whole characters only") {
   CHECK(quiet.flush() == "\xE2\x82");
   CHECK(quiet.flush() == "");
 }
+
+TEST_CASE("several threads find the ids and the merges of one") {
+  const uint64_t seed = 41;
+  INFO("seed " << seed);
+  RandomStream random(seed, "threads");
+  std::string text;
+  while (text.size() < 1300000) {
+    text += random_text(random, false);
+    text +=
+        pick(random, {"\n\nWord again", " a word", "\n", "  \n\n  x", " ", ".\n\nNext", "7 8\n"});
+  }
+  for (const char* pattern : {"gpt2", "llama3", "qwen2", "o200k"}) {
+    INFO(pattern);
+    BpeTrainerOptions options{.vocab_size = 600, .pattern = parse_split_pattern(pattern)};
+    BpeTrainer alone(options);
+    options.threads = 3;
+    BpeTrainer together(options);
+    alone.add_document(text);
+    together.add_document(text);
+    const TokenizerPtr tokenizer = alone.train();
+    CHECK((together.train()->to_json() == tokenizer->to_json()));
+    std::vector<int32_t> one, three;
+    tokenizer->encode_to(text, {}, one);
+    tokenizer->encode_to(text, {.threads = 3}, three);
+    CHECK((one == three));
+  }
+}
