@@ -206,7 +206,7 @@ TEST_CASE("manifests name what changed") {
   CHECK_THROWS_WITH(require_same_data(before, after), Catch::Contains("a.txt: missing"));
 }
 
-TEST_CASE("stream manifests name sources") {
+TEST_CASE("stream manifests name sources, whatever their weights") {
   TemporaryFolder folder;
   TokenizerPtr tokenizer = make_byte_tokenizer();
   auto manifest = [&](double weight) {
@@ -216,9 +216,9 @@ TEST_CASE("stream manifests name sources") {
   write(folder, "a.txt", "alpha beta");
   Table before = manifest(1);
   write(folder, "a.txt", "alpha betA");
+  // A weight is no part of it: it may change on the way, and the cursor has the one that holds.
   CHECK(manifest_differences(before, manifest(2)) ==
-        std::vector<std::string>{"sources/books/weight: 2, was 1",
-                                 "sources/books/a.txt: content changed"});
+        std::vector<std::string>{"sources/books/a.txt: content changed"});
 }
 
 TEST_CASE("the validation split has the share, is stable, and survives new files") {
