@@ -130,7 +130,10 @@ int main(int argc, char** argv) {
     status = run(line);
   } catch (const std::exception& error) {
     std::fflush(stdout);
-    std::fprintf(stderr, "rmkv: %s\n", error.what());
+    std::string text = error.what();
+    // What the program itself has to say opens with its name already.
+    if (text.rfind("rmkv: ", 0) != 0) text = "rmkv: " + text;
+    std::fprintf(stderr, "%s\n", text.c_str());
   }
   // A full disk or a closed pipe must not look like success.
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) {

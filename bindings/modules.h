@@ -25,6 +25,9 @@ Module checkpoint_module();  // rmkv.checkpoint
 Module log_module();         // rmkv.log
 Module sample_module();      // rmkv.sample
 
+// Parts of a module that have a file of their own.
+void add_file_functions(std::vector<Function>& functions);  // rmkv.system: lua_files.cpp
+
 std::deque<Module> make_modules();
 
 }  // namespace rmkv::lua

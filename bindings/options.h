@@ -61,6 +61,9 @@ class OptionSet {
   bool help_requested_ = false;
 };
 
+// "save_every" -> "--save-every"
+std::string dashed(std::string name);
+
 // "12e6", "1_000", "30k", "4M", "1.5G": true and the number when `word` is one.
 bool parse_number(const std::string& word, double& number);
 

@@ -29,7 +29,9 @@ local stream = rmkv.data.evaluation {
   sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
   segment_tokens = segment > 0 and segment or 128, max_tokens = opt.tokens,
 }
-local result = evaluation.measure(loaded.model, stream, { dtype = opt.dtype, memory = opt.memory })
+local result = evaluation.measure(loaded.model, stream, {
+  dtype = opt.dtype, memory = opt.memory, max_tokens = opt.tokens,
+})
 local rows = opt.recall and require("lib.recall").measure(loaded.model, loaded.tokenizer, {}) or nil
 
 if opt.json then

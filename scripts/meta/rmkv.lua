@@ -122,7 +122,7 @@ function rmkv.mem() end
 ---Prints help for a function, module, class, object or name; also the global help.
 ---
 ---Raises on an unknown name, naming the nearest
----@param subject any
+---@param subject? any
 function rmkv.help(subject) end
 
 ---Returns what help prints for a name.
@@ -205,6 +205,43 @@ function rmkv.system.device_facts(device) end
 ---Tells what is installed, found and missing.
 ---@return table # version, torch, luajit, system, root, cpu, cuda, disk_free_bytes
 function rmkv.system.health() end
+
+---Returns an environment variable.
+---@param name string
+---@return string?
+function rmkv.system.env(name) end
+
+---Tells which standard streams are terminals, and the size of the screen.
+---@return table # stdin, stdout, stderr, width, height
+function rmkv.system.terminal() end
+
+---Returns the memory of the process.
+---@return table # resident_bytes, peak_bytes
+function rmkv.system.memory() end
+
+---Reads a line from standard input.
+---@param prompt? string written first
+---@return string? line # nil at the end of input
+---@return string? message
+function rmkv.system.read_line(prompt) end
+
+---Writes to standard output at once.
+---
+---Raises when the output is closed or full
+---@param ... any texts and numbers
+function rmkv.system.write(...) end
+
+---Writes to standard error at once.
+---@param ... any texts and numbers
+function rmkv.system.write_error(...) end
+
+---Returns the name of the machine.
+---@return string
+function rmkv.system.hostname() end
+
+---Returns the process number.
+---@return integer
+function rmkv.system.pid() end
 
 ---Tells whether a file or folder exists.
 ---@param path string
@@ -306,43 +343,6 @@ function rmkv.system.modified(path) end
 ---@return integer? bytes
 ---@return string? message
 function rmkv.system.disk_free(path) end
-
----Returns an environment variable.
----@param name string
----@return string?
-function rmkv.system.env(name) end
-
----Tells which standard streams are terminals, and the size of the screen.
----@return table # stdin, stdout, stderr, width, height
-function rmkv.system.terminal() end
-
----Returns the memory of the process.
----@return table # resident_bytes, peak_bytes
-function rmkv.system.memory() end
-
----Reads a line from standard input.
----@param prompt? string written first
----@return string? line # nil at the end of input
----@return string? message
-function rmkv.system.read_line(prompt) end
-
----Writes to standard output at once.
----
----Raises when the output is closed or full
----@param ... any texts and numbers
-function rmkv.system.write(...) end
-
----Writes to standard error at once.
----@param ... any texts and numbers
-function rmkv.system.write_error(...) end
-
----Returns the name of the machine.
----@return string
-function rmkv.system.hostname() end
-
----Returns the process number.
----@return integer
-function rmkv.system.pid() end
 
 ---random numbers that depend on nothing but (seed, purpose, step, position)
 rmkv.random = {}

@@ -93,6 +93,21 @@ function M.out_of_memory_is_an_error()
   check.yes(message:find "live objects")
 end
 
+-- Under a limit of 1.6 GB above what the program itself takes: a second gigabyte fits when the first is garbage, which
+-- only the collection after a failed allocation finds (the threshold of counted bytes is above it by then).
+function M.out_of_memory_collects_and_tries_again()
+  local begin = "local function fill(n) local t = {} for i = 1, n do t[i] = rmkv.tensor.ones { 5000, 5000 } end " ..
+    "return t end "
+  local size = "fill(1) print(io.open('/proc/self/status'):read('*a'):match('VmSize:%s*(%d+)'))"
+  local base = tonumber((check.program(("-e %q"):format(begin .. size))))
+  local limit = ("ulimit -v %d;"):format(base + 1.6e6)
+  local output = check.program(("-e %q"):format(begin .. "fill(10) fill(5) fill(5) print 'enough'"), limit)
+  check.equal(output, "enough\n")
+  output = check.program(("-e %q"):format(begin .. "local t = fill(10) fill(10)"), limit)
+  check.yes(output:find("out of memory", 1, true) and output:find("Tensor 95 MiB made at -e:1", 1, true), output)
+  check.yes(output:find("hint: ", 1, true), output)
+end
+
 function M.every_name_has_help()
   local count = 0
   local function walk(path, t)

@@ -111,6 +111,12 @@ function M.help_prints_options()
   end
 end
 
+function M.help_without_a_subject_is_an_overview()
+  local output, status = check.program "-e 'help()'"
+  check.equal(status, 0)
+  check.yes(output:find("rmkv.tensor", 1, true) and output:find("count from 1", 1, true), output)
+end
+
 function M.the_options_table_is_closed()
   local output = check.program(script("local opt = rmkv.options { lr = { 1, '' } }\nprint(opt.name)"))
   check.yes(output:find("unknown option 'name'", 1, true), output)
