@@ -21,8 +21,8 @@ struct HttpRequest {
 
 struct HttpAnswer {
   int status = 0;
-  // Names in lower case, of the last answer; x-linked-etag, by which the hub names a file's content,
-  // also of those that redirected to it.
+  // Names in lower case, of the last answer; x-linked-etag, by which the hub names a file's
+  // content, also of those that redirected to it.
   std::map<std::string, std::string> headers;
   std::string body;
 };

@@ -70,9 +70,9 @@ class TokenStream {
   Table cursor() const;
   void seek(const Table& cursor);
 
-  // What the order depends on: sources with files, sizes and hashes, tokenizer fingerprint, options.
-  // Compare with require_same_data (manifest.h).  Weights may change on the way: the cursor has
-  // those that hold.
+  // What the order depends on: sources with files, sizes and hashes, tokenizer fingerprint,
+  // options. Compare with require_same_data (manifest.h).  Weights may change on the way: the
+  // cursor has those that hold.
   Table manifest() const;
 
   // Counts so far: {tokens, labels, bytes, padding_tokens, padding_share, sources = [{name, weight,
