@@ -2,7 +2,7 @@
 --
 -- Goal      a model that tells small stories and remembers who has the key
 -- Budget    the default run: 1.2 million parameters, 6 million tokens, 7 to 8 minutes on two CPU cores
--- Expect    about 0.2 bits per byte, readable sentences, memory worth 0.17 bits per byte; of questions about facts told
+-- Expect    about 0.2 bits per byte, readable sentences, memory worth 0.06 bits per byte; of questions about facts told
 --           500 tokens earlier more than half are answered right (one in four would be chance)
 --
 --   rmkv recipes/pretrain.lua
