@@ -12,7 +12,7 @@ recipe() { sed "s/^    segments = schedule.constant(opt.segments),/&\n    weight
 before='function(p) return { storyworld = 1 + p, texts = 1 } end'
 after='function() return { storyworld = 1, texts = 9 } end'
 train() {  # RECIPE OUT OPTIONS...
-  "$rmkv" "$1" --out "$2" --data storyworld --data texts --set_model channels=32 --set_model layers=1 --set_model heads=1 \
+  "$rmkv" "$1" --out "$2" --data texts --data storyworld --set_model channels=32 --set_model layers=1 --set_model heads=1 \
     --set_model slots=4 --segment 16 --vocabulary 300 --batch 2 --segments 4 --steps 60 --save_every 10 --keep 100 \
     --eval_every 0 --sample_every 0 --eval_tokens 500 --dtype fp32 --threads 1 --seed 5 "${@:3}" >>"$2.out" 2>&1 </dev/null
 }
