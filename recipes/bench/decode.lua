@@ -191,8 +191,8 @@ rmkv.system.deterministic(opt.deterministic)
 local all, machines = {}, {}
 local where = opt.checkpoint or opt.shape
 if not opt.json then
-  print(("%s: tokens/s, and the share of what the machine allows; prompt of %d tokens, %d decoded, median of %d"):format(
-    where, opt.prefill, opt.decode, opt.reps))
+  print(("%s: tokens/s, and the share of what the machine allows; prompt of %d tokens, %d decoded, median of %d")
+    :format(where, opt.prefill, opt.decode, opt.reps))
 end
 for _, threads in ipairs(opt.threads) do
   threads = assert(tonumber(threads), "--threads takes numbers")
@@ -214,8 +214,8 @@ for _, threads in ipairs(opt.threads) do
 end
 local peak_bytes = rmkv.system.memory().peak_bytes
 if opt.json then
-  print(rmkv.json.encode { shape = where, threads = #opt.threads == 1 and opt.threads[1] or opt.threads, prefill = opt.prefill, decode = opt.decode,
-    reps = opt.reps, rows = all, machine = machines, peak_memory_bytes = peak_bytes })
+  print(rmkv.json.encode { shape = where, threads = #opt.threads == 1 and opt.threads[1] or opt.threads,
+    prefill = opt.prefill, decode = opt.decode, reps = opt.reps, rows = all, machine = machines, peak_memory_bytes = peak_bytes })
   return
 end
 print(("\npeak memory %.0f MB"):format(peak_bytes / 1e6))
