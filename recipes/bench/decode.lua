@@ -215,7 +215,8 @@ end
 local peak_bytes = rmkv.system.memory().peak_bytes
 if opt.json then
   print(rmkv.json.encode { shape = where, threads = #opt.threads == 1 and opt.threads[1] or opt.threads,
-    prefill = opt.prefill, decode = opt.decode, reps = opt.reps, rows = all, machine = machines, peak_memory_bytes = peak_bytes })
+    prefill = opt.prefill, decode = opt.decode, reps = opt.reps, rows = all, machine = machines,
+    peak_memory_bytes = peak_bytes })
   return
 end
 print(("\npeak memory %.0f MB"):format(peak_bytes / 1e6))
