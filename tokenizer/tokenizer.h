@@ -33,8 +33,8 @@ struct EncodeOptions {
   // what the file says, which is 0 in most.
   double dropout = -1;
   uint64_t seed = 0;
-  // For one long text, or many lines; the ids do not depend on it.  A text with no place where it may
-  // be cut takes one.
+  // For one long text, or many lines; the ids do not depend on it.  A text with no place where it
+  // may be cut takes one.
   int threads = 1;
 };
 

@@ -2,12 +2,12 @@
 --
 --   rmkv recipes/bench/tokenizer.lua --python venv/bin/python --japanese wagahaiwa_nekodearu.txt --rounds 3
 --
--- Rows: GPT-2's vocabulary on one book, on 30 MB, on Japanese, by two threads, on many lines; World; a vocabulary of
--- Llama-2's shape; decoding; loading; training 30,000 entries.  Contestants take turns, round after round, each task in a
--- process of its own (cold: its first text; warm: the same text again), and medians are printed.  Peers
--- (scripts/peers/tokenizer_peers.py) need a Python with their libraries and are left out without; the slow ones take the
--- large texts in the first round only.  Three rounds take about five minutes.  Other work on the machine hits all alike:
--- judge ratios.
+-- Rows: GPT-2's vocabulary on one book, on 30 MB, on Japanese, by two threads, on many lines; World; a vocabulary
+-- of Llama-2's shape; decoding; loading; training 30,000 entries.  Contestants take turns, round after round, each
+-- task in a process of its own (cold: its first text; warm: the same text again), and medians are printed.  Peers
+-- (scripts/peers/tokenizer_peers.py) need a Python with their libraries and are left out without; the slow ones take
+-- the large texts in the first round only.  Three rounds take about five minutes.  Other work on the machine hits all
+-- alike: judge ratios.
 
 local opt = rmkv.options {
   data = { rmkv.root .. "/../shared/data", "folder with books/train and tokenizer/" },
@@ -18,7 +18,7 @@ local opt = rmkv.options {
   rounds = { 3, "timed rounds", min = 1 },
   only = { "", "rows with this in their name" },
   json = { false, "print one JSON object" },
-  contestant = { "", "one task of ours, in this process: encode, lines, decode, load or train (for this recipe itself)" },
+  contestant = { "", "one task of ours, in this process: encode, lines, decode, load, train (for this recipe itself)" },
   vocab = { "", "its tokenizer" },
   threads = { 1, "its threads", min = 1 },
   files = { {}, "its texts", positional = 1, repeated = true },

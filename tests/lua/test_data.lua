@@ -46,7 +46,8 @@ function M.fineweb_rows()
   local text, trained = preset("fineweb", { {
     text = "A page. <start> is no mark here.", id = "<urn:uuid:0>", dump = "CC-MAIN-2024-10",
     url = "https://example.org/",
-    date = "2024-02-21T01:02:03Z", file_path = "s3://x.warc.gz", language = "en", language_score = 0.97, token_count = 9,
+    date = "2024-02-21T01:02:03Z", file_path = "s3://x.warc.gz", language = "en", language_score = 0.97,
+    token_count = 9,
   } })
   check.equal(text, "A page. <start> is no mark here.<end>")
   check.equal(trained, text:sub(2))
