@@ -1,6 +1,6 @@
 -- Schedules as plain functions of training progress (0 at the first step, 1 at the end of the budget).
 --
--- A schedule is any function(progress) -> number; these are the usual ones.  Nothing here remembers anything, so a
+-- A schedule is any function(progress, step) -> number; these are the usual ones.  Nothing here remembers anything, so a
 -- resumed run sees the same values.
 
 local M = {}
@@ -80,11 +80,9 @@ end
 ---One of `choices`, drawn for each step: the same step draws the same value in every run with this seed.
 ---@param seed integer
 ---@param choices number[]
----@return fun(step: integer): number
+---@return fun(progress: number, step: integer): number
 function M.random_choice(seed, choices)
-  return function(step)
-    return choices[rmkv.random(seed, "schedule", step):below(#choices) + 1]
-  end
+  return function(_, step) return rmkv.random.stream(seed, "schedule", step):choice(choices) end
 end
 
 return M
