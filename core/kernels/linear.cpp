@@ -77,6 +77,24 @@ Tensor converted_weight(const Tensor& master, at::ScalarType dtype) {
   return copy;
 }
 
+Tensor working_copy(const Tensor& master) {
+  const std::lock_guard<std::mutex> lock(converted_mutex);
+  const auto found = converted_weights.find(master.unsafeGetTensorImpl());
+  if (found == converted_weights.end() || found->second.master.expired() ||
+      found->second.version != master._version() ||
+      found->second.copy.scalar_type() != at::kBFloat16) {
+    return {};
+  }
+  return found->second.copy;
+}
+
+void confirm_working_copy(const Tensor& master) {
+  const std::lock_guard<std::mutex> lock(converted_mutex);
+  const auto found = converted_weights.find(master.unsafeGetTensorImpl());
+  RMKV_ASSERT(found != converted_weights.end() && !found->second.master.expired());
+  found->second.version = static_cast<uint32_t>(master._version());
+}
+
 void forget_converted_weights() {
   const std::lock_guard<std::mutex> lock(converted_mutex);
   converted_weights.clear();

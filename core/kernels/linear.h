@@ -19,5 +19,10 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 // to a master through a raw pointer must call `forget_converted_weights`.
 Tensor converted_weight(const Tensor& master, at::ScalarType dtype);
 void forget_converted_weights();
+// The bf16 copy that converted_weight would give for `master` without making one, for whoever
+// writes both (AdamW); undefined where there is none or it is out of date.  After both were written
+// and the master's version has risen, `confirm_working_copy` says that they agree.
+Tensor working_copy(const Tensor& master);
+void confirm_working_copy(const Tensor& master);
 
 }  // namespace rmkv::kernels

@@ -15,14 +15,6 @@ namespace {
 // products.
 constexpr int64_t kChunkBytes = 16 << 20;
 
-int64_t chunk_rows(const Tensor& hidden, int64_t vocabulary, int64_t wanted) {
-  if (wanted > 0) {
-    return wanted;
-  }
-  const int64_t row_bytes = vocabulary * hidden.element_size();
-  return std::clamp<int64_t>(kChunkBytes / row_bytes / 64 * 64, 64, 8192);
-}
-
 struct RowLosses {
   Tensor losses;  // fp32 (fp64) [n], without weights
   Tensor wraps;   // likewise, what L2Wrap adds; undefined without
@@ -157,6 +149,11 @@ void check_loss(const char* where, const Tensor& hidden, const Tensor& weight,
 
 }  // namespace
 
+int64_t head_chunk_rows(int64_t vocabulary, int64_t element_bytes, int64_t wanted) {
+  if (wanted > 0) return wanted;
+  return std::clamp<int64_t>(kChunkBytes / (vocabulary * element_bytes) / 64 * 64, 64, 8192);
+}
+
 Tensor head_loss(const Tensor& hidden, const Tensor& head_weight, const Tensor& labels,
                  const HeadLossOptions& options) {
   return weighted_head_loss(hidden, head_weight, labels, Tensor(), options).loss;
@@ -176,7 +173,8 @@ WeightedHeadLoss weighted_head_loss(const Tensor& hidden, const Tensor& head_wei
   const variable_list losses = HeadLossFunction::apply(
       hidden.contiguous(), head_weight, labels.contiguous(),
       LossSettings{weights.defined() ? weights.contiguous() : weights, options},
-      chunk_rows(hidden, head_weight.size(0), options.chunk_rows), with_gradients);
+      head_chunk_rows(head_weight.size(0), hidden.element_size(), options.chunk_rows),
+      with_gradients);
   return {losses[0], losses[1]};
 }
 
@@ -184,7 +182,7 @@ Tensor head_losses(const Tensor& hidden, const Tensor& head_weight, const Tensor
   check_loss("head_losses", hidden, head_weight, labels);
   at::NoGradGuard no_grad;
   const Tensor w = converted_weight(head_weight, hidden.scalar_type());
-  const int64_t rows = chunk_rows(hidden, head_weight.size(0), 0);
+  const int64_t rows = head_chunk_rows(head_weight.size(0), hidden.element_size(), 0);
   Tensor losses = at::empty(
       {hidden.size(0)}, hidden.options().dtype(reference::arithmetic_dtype(hidden.scalar_type())));
   for (int64_t first = 0; first < hidden.size(0); first += rows) {

@@ -16,12 +16,15 @@ struct HeadLossOptions {
   double scale = 1.0;
   // Weight of log(Z)^2 per row (PaLM's auxiliary loss, which keeps logits from drifting); 0: off.
   double z_loss = 0.0;
-  // Rows per chunk; 0: chosen so that a chunk's logits take about 8 MB.
+  // Rows per chunk; 0: chosen so that a chunk's logits take about 16 MB.
   int64_t chunk_rows = 0;
   // RWKV-LM's L2Wrap: its gradient adds this times the largest logit of a row to that logit's
   // gradient (1e-4 there), so half this times the square of it is part of the loss; 0: off.
   double l2_wrap = 0.0;
 };
+
+// Rows of logits that exist at once, for logits of `element_bytes`; `wanted` where it is not 0.
+int64_t head_chunk_rows(int64_t vocabulary, int64_t element_bytes, int64_t wanted);
 
 // hidden [N, C] (compute dtype), head_weight [V, C] (master dtype), labels int64 [N]
 // (kIgnoredLabel: no loss)

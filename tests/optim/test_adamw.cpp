@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/kernels/linear.h"
 #include "core/optim/clip.h"
 #include "core/tensor/torch.h"
 #include "tests/catch.h"
@@ -79,6 +80,16 @@ struct NaiveAdamw {
     return worst;
   }
 };
+
+// A matrix large enough for narrow moments, with a last block that is not whole, and small ones.
+ParameterStore make_large_store() {
+  ParameterStore store;
+  store.add("w", at::zeros({80, 64}), ParameterGroup::kMatrix);
+  store.add("norm", at::ones({300}), ParameterGroup::kVector);
+  store.add("small", at::ones({9}), ParameterGroup::kEmbedding);
+  store.finish();
+  return store;
+}
 
 Tensor scalar(double x) {
   return at::scalar_tensor(x, at::kFloat);
@@ -171,7 +182,7 @@ TEST_CASE("NaN and infinity are seen, skipped on the device and counted") {
 }
 
 TEST_CASE("an update is visible to whoever keeps converted weights") {
-  // LibTorch's fused kernel leaves the version counters of the views alone: a bf16 copy kept by
+  // A kernel on raw pointers leaves the version counters of the views alone: a bf16 copy kept by
   // version would never be renewed and training in bf16 would stand still.
   ParameterStore store = make_store();
   Adamw adamw(store);
@@ -181,6 +192,99 @@ TEST_CASE("an update is visible to whoever keeps converted weights") {
     set_gradients(store, step);
     adamw.step({1e-2, {}, {}});
     for (size_t i = 0; i < store.size(); ++i) CHECK(store[i]._version() > before[i]);
+  }
+}
+
+TEST_CASE("the bf16 working copy is written with the value") {
+  for (const char* state : {"fp32", "bf16", "8bit"}) {
+    ParameterStore store = make_large_store();
+    Adamw adamw(store, AdamwOptions::from_table({{"state", state}}));
+    const Tensor copy = kernels::converted_weight(store[0], at::kBFloat16);
+    for (int step = 0; step < 3; ++step) {
+      for (size_t i = 0; i < store.size(); ++i) store[i].grad().fill_(0.5 - step);
+      adamw.step({1e-2, {}, scalar(step == 1)});
+      const Tensor now = kernels::converted_weight(store[0], at::kBFloat16);
+      CHECK(now.data_ptr() == copy.data_ptr());  // not made again
+      CHECK(now.equal(store[0].detach().to(at::kBFloat16)));
+    }
+    // What somebody else wrote makes it out of date, whatever the optimiser does next.
+    store.load({{"w", at::ones({80, 64})}, {"norm", at::ones({300})}, {"small", at::ones({9})}});
+    adamw.step({0.0, {}, scalar(1)});
+    CHECK(kernels::converted_weight(store[0], at::kBFloat16)
+              .equal(at::ones({80, 64}, at::kBFloat16)));
+  }
+}
+
+TEST_CASE("large matrices take the narrow state, the rest stays in fp32") {
+  ParameterStore store = make_large_store();
+  Adamw adamw(store, AdamwOptions::from_table({{"state", "8bit"}}));
+  const auto state = adamw.state();
+  CHECK(state.at("first_moment.w").scalar_type() == at::kByte);
+  CHECK(state.at("second_scale.w").sizes() == at::IntArrayRef{20});
+  CHECK(state.at("first_moment.norm").scalar_type() == at::kFloat);
+  CHECK(state.at("first_moment.small").scalar_type() == at::kFloat);
+  CHECK(state.count("first_scale.small") == 0);
+}
+
+TEST_CASE("narrow states stay near fp32's path") {
+  // A regression: w is to become the target; the loss that is left tells the states apart.
+  const auto loss_after = [](const char* state) {
+    ParameterStore store = make_large_store();
+    Adamw adamw(store, AdamwOptions::from_table({{"state", state}, {"betas", List{0.9, 0.999}}}));
+    const Tensor target = at::sin(at::arange(80 * 64, at::kDouble)).view({80, 64}).to(at::kFloat);
+    double loss = 0;
+    for (int step = 0; step < 400; ++step) {
+      const Tensor error = store[0].detach() - target;
+      loss = error.square().mean().item<double>();
+      store.zero_gradients();
+      store[0].grad().copy_(error);
+      adamw.step({3e-2 * (1 - step / 400.0), {}, {}});
+    }
+    return loss;
+  };
+  const double full = loss_after("fp32");
+  CHECK(full < 5e-4);
+  CHECK(loss_after("bf16") < full * 2);
+  CHECK(loss_after("8bit") < full * 2);
+}
+
+TEST_CASE("a narrow state is saved and continued bit for bit, and converts into another") {
+  for (const char* state : {"bf16", "8bit"}) {
+    const auto run = [](Adamw& adamw, ParameterStore& store, int from, int to) {
+      for (int step = from; step < to; ++step) {
+        for (size_t i = 0; i < store.size(); ++i) {
+          const Tensor place = at::arange(store[i].numel(), at::kDouble).view(store[i].sizes());
+          store[i].grad().copy_(at::sin(place * (step + 1)) * at::exp(at::cos(place) * 5));
+        }
+        adamw.step({1e-2, scalar(1.5), scalar(step == 3)});
+      }
+    };
+    const AdamwOptions options = AdamwOptions::from_table({{"state", state}});
+    ParameterStore whole = make_large_store(), part = make_large_store(),
+                   fresh = make_large_store();
+    Adamw straight(whole, options), first(part, options);
+    run(straight, whole, 0, 8);
+    run(first, part, 0, 4);
+    std::map<std::string, Tensor> saved;
+    for (const auto& [name, tensor] : first.state()) saved[name] = tensor.clone();
+    fresh.load(part.named_values());
+    Adamw second(fresh);
+    second.set_options(first.options());
+    second.load_state(saved);
+    run(second, fresh, 4, 8);
+    CHECK(all_values(fresh).equal(all_values(whole)));
+    for (const auto& [name, tensor] : straight.state()) {
+      INFO(name);
+      CHECK(second.state().at(name).equal(tensor));
+    }
+    // Into fp32 nothing is lost; a scale too many is refused.
+    Adamw wide(part);
+    wide.load_state(saved);
+    const double moved = (wide.state().at("second_moment.w").sum() > 0).item<bool>();
+    CHECK(moved == 1);
+    auto wrong = saved;
+    wrong["first_scale.norm"] = at::zeros({2});
+    CHECK_THROWS_WITH(wide.load_state(wrong), Contains("scales"));
   }
 }
 
@@ -284,6 +388,7 @@ TEST_CASE("options are closed and within range") {
   refused({{"groups", Table{{"gates", Table{}}}}}, "did you mean 'gate'");
   refused({{"groups", Table{{"gate", Table{{"lr", 2}}}}}}, "unknown key 'lr'");
   refused({{"weight_decay", -1}}, "adamw.weight_decay");
+  refused({{"state", "12bit"}}, "8bit");
   AdamwOptions options = AdamwOptions::from_table({{"weight_decay", 0.2}});
   CHECK(options.groups[0].weight_decay == 0.2);
   CHECK(options.groups[2].lr_scale == 20.0);

@@ -14,10 +14,13 @@ extern "C" {
 #endif
 
 /* Raised whenever the table below changes; a library of another version is not used. */
-#define RMKV_CUDA_VERSION 2
+#define RMKV_CUDA_VERSION 3
 
 /* Element types of the pointers marked `void*`. */
 enum { RMKV_CUDA_FP32 = 0, RMKV_CUDA_BF16 = 1 };
+
+/* How the moments of AdamW are kept: fp32, bf16, or 8-bit codes with a scale for each 256. */
+enum { RMKV_CUDA_MOMENTS_FULL = 0, RMKV_CUDA_MOMENTS_BF16 = 1, RMKV_CUDA_MOMENTS_8BIT = 2 };
 
 /* Bits of a token's mark: the lane forgets before it; it is padding. */
 enum { RMKV_CUDA_RESET = 1, RMKV_CUDA_SKIP = 2 };
@@ -71,6 +74,22 @@ struct rmkv_cuda_wkv4 {
   float* grad_initial;            /* [B, 3, H] */
 };
 
+/* One AdamW update of a parameter (core/kernels/adamw.h); n = count. */
+struct rmkv_cuda_adamw {
+  int64_t count;
+  float* value;                      /* [n] */
+  const float* gradient;             /* [n] */
+  void* copy;                        /* bf16 [n], written with the value, or null */
+  void *first, *second;              /* [n], fp32, bf16 or codes as `state` says */
+  float *first_scale, *second_scale; /* [ceil(n / 256)], 8 bits only */
+  int32_t state;
+  uint32_t index; /* of the parameter: stream of the rounding noise */
+  double lr, beta1, beta2, eps, weight_decay;
+  const float* updates; /* [1]: updates made before */
+  const float* divisor; /* [1]: of the gradient, or null */
+  const float* skip;    /* [1]: not 0 leaves everything as it is, or null */
+};
+
 struct rmkv_cuda_kernels {
   int32_t version; /* RMKV_CUDA_VERSION of the library */
 
@@ -89,6 +108,8 @@ struct rmkv_cuda_kernels {
   int32_t (*wkv_backward)(const struct rmkv_cuda_wkv* call, void* stream);
   int32_t (*wkv7_forward)(const struct rmkv_cuda_wkv* call, void* stream);
   int32_t (*wkv7_backward)(const struct rmkv_cuda_wkv* call, void* stream);
+
+  int32_t (*adamw)(const struct rmkv_cuda_adamw* call, void* stream);
 
   /* The name of a cudaError_t, for messages. */
   const char* (*error_name)(int32_t error);

@@ -1,6 +1,7 @@
 // The table of kernels that librmkv_cuda.so exports: its only symbol.
 #include <cuda_runtime.h>
 
+#include "core/kernels/cuda/adamw.cuh"
 #include "core/kernels/cuda/swiglu.cuh"
 #include "core/kernels/cuda/wkv.cuh"
 
@@ -14,7 +15,8 @@ constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION,           rmkv::cuda::s
                                       rmkv::cuda::swiglu_backward, rmkv::cuda::wkv4_forward,
                                       rmkv::cuda::wkv4_backward,   rmkv::cuda::wkv_forward,
                                       rmkv::cuda::wkv_backward,    rmkv::cuda::wkv7_forward,
-                                      rmkv::cuda::wkv7_backward,   error_name};
+                                      rmkv::cuda::wkv7_backward,   rmkv::cuda::adamw,
+                                      error_name};
 
 }  // namespace
 
