@@ -2,6 +2,7 @@
 #include "tokenizer/huge_pages.h"
 
 #include <cstdint>
+#include <new>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -20,6 +21,15 @@ void ask_for_huge_pages(void* memory, size_t bytes) {
   (void)memory;
   (void)bytes;
 #endif
+}
+
+void* allocate_pages(size_t bytes) {
+  constexpr size_t kCacheLineBytes = 64;
+  void* const memory =
+      std::aligned_alloc(bytes < kHugePageBytes ? kCacheLineBytes : kHugePageBytes, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  ask_for_huge_pages(memory, bytes);
+  return memory;
 }
 
 }  // namespace rmkv

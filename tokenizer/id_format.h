@@ -22,6 +22,8 @@ IdFormat parse_id_format(std::string_view name);
 
 // Throws when an id does not fit.
 std::string write_ids(std::span<const int32_t> ids, IdFormat format);
+// Appends what write_ids gives for kJson, or for kText.
+void append_id_line(std::span<const int32_t> ids, bool is_json, std::string& out);
 
 // The inverse, which also reads numbers with commas and brackets between as text, and NumPy arrays
 // of any integer type.  Throws on anything else; `where` opens the message.

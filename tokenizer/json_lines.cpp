@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json_quote.h"
+#include "tokenizer/huge_pages.h"
 #include "tokenizer/id_format.h"
 #include "tokenizer/in_order.h"
 #include "tokenizer/json_node.h"
@@ -49,9 +50,25 @@ struct Part {
   std::string encoded;
 };
 
+std::vector<Part> cut_lines(std::string_view lines, uint64_t first_line) {
+  std::vector<Part> parts;
+  while (!lines.empty()) {
+    const uint64_t first_of_part = first_line;
+    size_t size = 0;
+    for (; size < std::min(kPartBytes, lines.size()); ++first_line) {
+      const size_t newline = lines.find('\n', size);
+      size = newline == std::string_view::npos ? lines.size() : newline + 1;
+    }
+    parts.push_back({lines.substr(0, size), first_of_part, ""});
+    lines.remove_prefix(size);
+  }
+  return parts;
+}
+
 std::string encode_part(const Tokenizer& tokenizer, std::string_view lines,
                         const EncodeOptions& options, uint64_t first_line) {
   std::string out;
+  out.reserve(lines.size() * 2);
   std::vector<int32_t> ids;
   simdjson::dom::parser parser;
   for_each_line(lines, first_line, [&](std::string_view line, const std::string& where) {
@@ -63,7 +80,7 @@ std::string encode_part(const Tokenizer& tokenizer, std::string_view lines,
     }
     ids.clear();
     tokenizer.encode_to(node.as_string(), options, ids);
-    out += write_ids(ids, IdFormat::kJson);
+    append_id_line(ids, true, out);
   });
   return out;
 }
@@ -72,31 +89,23 @@ std::string encode_part(const Tokenizer& tokenizer, std::string_view lines,
 
 std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines,
                               const EncodeOptions& options, uint64_t first_line) {
-  if (options.threads <= 1 || lines.size() < 2 * kPartBytes) {
-    return encode_part(tokenizer, lines, options, first_line);
-  }
-  std::vector<Part> parts;
-  while (!lines.empty()) {
-    const size_t newline =
-        lines.size() > kPartBytes ? lines.find('\n', kPartBytes) : std::string_view::npos;
-    const size_t size = newline == std::string_view::npos ? lines.size() : newline + 1;
-    parts.push_back({lines.substr(0, size), first_line, ""});
-    first_line += static_cast<uint64_t>(
-        std::count(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(size), '\n'));
-    lines.remove_prefix(size);
-  }
+  std::vector<Part> parts = cut_lines(lines, first_line);
   EncodeOptions one_thread = options;
   one_thread.threads = 1;
   std::string out;
-  run_in_order(
-      parts.size(), options.threads,
-      [&](size_t i) {
-        parts[i].encoded = encode_part(tokenizer, parts[i].lines, one_thread, parts[i].first_line);
-      },
-      [&](size_t i) {
-        out += parts[i].encoded;
-        parts[i].encoded = {};
-      });
+  const auto encode = [&](size_t i) {
+    parts[i].encoded = encode_part(tokenizer, parts[i].lines, one_thread, parts[i].first_line);
+  };
+  const auto append = [&](size_t i) {
+    if (i == 0 && parts.size() > 1) {
+      // What the first part took, and a tenth more, for all.
+      out.reserve(lines.size() / parts[0].lines.size() * parts[0].encoded.size() / 10 * 11);
+      ask_for_huge_pages(out.data(), out.capacity());
+    }
+    out += parts[i].encoded;
+    parts[i].encoded = {};
+  };
+  run_in_order(parts.size(), options.threads, encode, append);
   return out;
 }
 

@@ -2,8 +2,9 @@
 // holds back is in none.
 #include "tokenizer/merge_cuts.h"
 
-#include <vector>
+#include <bit>
 
+#include "tokenizer/byte_block.h"
 #include "tokenizer/unicode.h"
 
 namespace rmkv {
@@ -32,25 +33,62 @@ class MergeCuts : public Splitter {
   size_t split(std::string_view text, size_t begin,
                std::span<std::string_view> words) const override {
     const char* const end = text.data() + text.size();
-    const char* start = text.data() + begin;
-    size_t count = 0;
-    if (start == end) return 0;
-    Utf8Char c = decode_utf8(start, end);
-    uint32_t previous = c.code_point;
-    for (const char* p = start + c.size_bytes; p < end && count < words.size();) {
-      c = decode_utf8(p, end);
-      if (!has(filter_, pair_bit(previous, c.code_point)) && is_known(previous)) {
-        words[count++] = {start, static_cast<size_t>(p - start)};
-        start = p;
+    Cutter cutter{*this, text.data() + begin, end, words};
+    const char* p = text.data() + begin;
+    for (; end - p >= kBlockBytes && cutter.room() >= kBlockBytes; p += kBlockBytes) {
+      const ByteBlock block(p);
+      // Two letters side by side are in some token of any vocabulary: not worth a look.  Neither is
+      // the inside of a character.
+      const uint64_t letter = block.lower().in_range('a', 26);
+      const uint64_t inside = block.in_range(0x80, 0x40) | (letter & letter << 1);
+      for (uint64_t left = ~inside; left != 0; left &= left - 1) {
+        cutter.look(p + std::countr_zero(left));
       }
-      previous = c.code_point;
-      p += c.size_bytes;
     }
-    if (count < words.size()) words[count++] = {start, static_cast<size_t>(end - start)};
-    return count;
+    if (end - p >= kBlockBytes && cutter.count > 0) return cutter.count;  // more by the next call
+    for (; p < end && cutter.room() > 0; ++p) {
+      if ((static_cast<unsigned char>(*p) & 0xC0) != 0x80) cutter.look(p);
+    }
+    if (p == end && cutter.room() > 0) {
+      words[cutter.count++] = {cutter.start, static_cast<size_t>(end - cutter.start)};
+    }
+    return cutter.count;
   }
 
  private:
+  // Writes words as it is shown one character after the other; it may be spared letters behind
+  // letters.
+  struct Cutter {
+    const MergeCuts& cuts;
+    const char* start;  // of the word that has not ended
+    const char* end;    // of the text
+    std::span<std::string_view> words;
+    size_t count = 0;
+    Utf8Char previous{kInvalidCodePoint, 0};
+    const char* previous_end = start;
+
+    size_t room() const { return words.size() - count; }
+
+    // The character at `p`, behind which `words` has room for one more.
+    void look(const char* p) {
+      const Utf8Char c = static_cast<unsigned char>(*p) < 0x80
+                             ? Utf8Char{static_cast<unsigned char>(*p), 1}
+                             : decode_utf8(p, end);
+      if (p > start) {
+        const auto before = static_cast<unsigned char>(p[-1]);
+        const uint32_t left = before < 0x80       ? before
+                              : previous_end == p ? previous.code_point
+                                                  : kInvalidCodePoint;
+        const bool cut = cuts.is_known(left) && !has(cuts.filter_, pair_bit(left, c.code_point));
+        words[count] = {start, static_cast<size_t>(p - start)};
+        count += cut;
+        start = cut ? p : start;
+      }
+      previous = c;
+      previous_end = p + c.size_bytes;
+    }
+  };
+
   // Vocabularies have some ten thousand pairs of characters: 1 % of the bits, 32 KiB.
   static constexpr uint32_t kFilterBits = 1u << 18;
 

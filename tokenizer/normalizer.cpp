@@ -1,6 +1,8 @@
 // The kinds of normalizers and their reader.
 #include "tokenizer/normalizer.h"
 
+#include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "core/base/error.h"
@@ -127,30 +129,40 @@ class ReplaceNormalizer : public Normalizer {
   const std::string content_;
 };
 
-// One byte, a blank, by a longer string: the case of every SentencePiece-like vocabulary.
+// One byte, a blank, by a few: the case of every SentencePiece-like vocabulary.
 class ReplaceByteNormalizer : public Normalizer {
  public:
-  ReplaceByteNormalizer(char byte, std::string_view content) : byte_(byte), content_(content) {}
+  static constexpr size_t kMaxContent = 8;
+
+  // `content` has at most kMaxContent bytes.
+  ReplaceByteNormalizer(char byte, std::string_view content)
+      : byte_(byte), content_size_(content.size()) {
+    content.copy(content_, kMaxContent);
+  }
   void apply(std::string& text) const override {
-    size_t count = 0;
-    for (const char c : text) count += c == byte_;
+    const auto count = static_cast<size_t>(std::count(text.begin(), text.end(), byte_));
     if (count == 0) return;
+    const size_t size = text.size() + count * content_size_ - count;
     std::string out;
-    out.resize(text.size() + count * content_.size() - count);
+    out.resize(size + kMaxContent);
     char* to = out.data();
+    // Every step writes kMaxContent bytes, and the next overwrites what was too much: nobody could
+    // predict a branch on whether a byte is the one.
+    char kept[kMaxContent] = {};
     for (const char c : text) {
-      if (c == byte_) {
-        for (const char d : content_) *to++ = d;
-      } else {
-        *to++ = c;
-      }
+      kept[0] = c;
+      const bool replaced = c == byte_;
+      std::memcpy(to, replaced ? content_ : kept, kMaxContent);
+      to += replaced ? content_size_ : 1;
     }
+    out.resize(size);
     text.swap(out);
   }
 
  private:
   const char byte_;
-  const std::string content_;
+  const size_t content_size_;
+  char content_[kMaxContent] = {};
 };
 
 // The cleaning of SentencePiece's rules "nmt" (google/sentencepiece, builder.cc): control
@@ -257,7 +269,9 @@ NormalizerPtr read_bert(const JsonNode& node) {
 NormalizerPtr read_replace(const JsonNode& node) {
   const JsonNode pattern = node.get("pattern");
   const std::string_view content = node.get("content").as_string();
-  if (const auto text = pattern.find("String"); text && text->as_string().size() == 1) {
+  const auto text = pattern.find("String");
+  if (text && text->as_string().size() == 1 &&
+      content.size() <= ReplaceByteNormalizer::kMaxContent) {
     return std::make_unique<ReplaceByteNormalizer>(text->as_string()[0], content);
   }
   return std::make_unique<ReplaceNormalizer>(read_pattern(pattern), content);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <new>
+#include <thread>
 
 #include "core/base/error.h"
 #include "tokenizer/huge_pages.h"
@@ -49,19 +50,27 @@ struct PipelineTokenizer::Scratch {
   WordEncoder encoder;
   std::vector<TextPiece> pieces, normal_pieces;
   std::string normalized;
+  std::thread::id last_user;
 };
 
 class PipelineTokenizer::ScratchLease {
  public:
   explicit ScratchLease(const PipelineTokenizer& owner) : owner_(owner) {
+    const std::thread::id user = std::this_thread::get_id();
     {
       const std::lock_guard lock(owner_.idle_mutex_);
-      if (!owner_.idle_.empty()) {
-        scratch_ = std::move(owner_.idle_.back());
-        owner_.idle_.pop_back();
+      std::vector<std::unique_ptr<Scratch>>& idle = owner_.idle_;
+      // A thread gets its own back where it can: what it holds is in that processor's cache.
+      auto chosen = std::find_if(idle.begin(), idle.end(),
+                                 [&](const auto& scratch) { return scratch->last_user == user; });
+      if (chosen == idle.end() && !idle.empty()) chosen = idle.end() - 1;
+      if (chosen != idle.end()) {
+        scratch_ = std::move(*chosen);
+        idle.erase(chosen);
       }
     }
     if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>();
+    scratch_->last_user = user;
   }
   ~ScratchLease() {
     scratch_->encoder.scratch().dropout = nullptr;

@@ -1,15 +1,15 @@
-// Where words start in 64 bytes of ASCII, found for all 64 at once with bit masks.
+// Where words start in 64 bytes of text, found for all 64 at once with bit masks.
 //
-// Bit i of a mask belongs to byte i.  A word starts at byte 0.  What the masks cannot decide (bytes
-// above ASCII, the last byte, newlines among other white space) bounds the answer; the scalar
+// Bit i of a mask belongs to byte i.  A word starts at byte 0.  What the masks cannot decide (rare
+// characters, the last byte, newlines among other white space) bounds the answer; the scalar
 // machine takes over there.
 #pragma once
 
 #include <cstdint>
 
-namespace rmkv {
+#include "tokenizer/byte_block.h"
 
-constexpr int kBlockBytes = 64;
+namespace rmkv {
 
 // Each returns the starts of words after byte 0 that are certain: each set bit is a start, and
 // between two set bits there is no other.  0 when none is certain.  `text` has kBlockBytes readable

@@ -62,17 +62,25 @@ std::vector<bool> find_whole_tokens(const MergeTable& merges, std::span<const in
 }
 
 WholeWords::WholeWords(size_t capacity) {
-  const size_t size = std::bit_ceil(capacity * 2 + 2);
-  slots_.resize(size);
+  // Two thirds full at most.
+  const size_t size = std::bit_ceil(capacity / 2 + 2);
+  buckets_.reset(static_cast<Bucket*>(allocate_pages(size * sizeof(Bucket))));
+  std::uninitialized_fill_n(buckets_.get(), size, Bucket{});
   mask_ = size - 1;
   shift_ = 64 - std::countr_zero(size);
 }
 
 void WholeWords::insert(std::string_view word, int32_t id) {
   const WordKey key = WordKey::pack(word, false);
-  size_t i = key.hash() >> shift_;
-  while (!slots_[i].key.empty()) i = (i + 1) & mask_;
-  slots_[i] = {key, id};
+  for (size_t at = key.hash() >> shift_;; at = (at + 1) & mask_) {
+    for (int i = 0; i < kBucketWords; ++i) {
+      if (buckets_[at].keys[i] == key) return;
+      if (!buckets_[at].keys[i].empty()) continue;
+      buckets_[at].keys[i] = key;
+      buckets_[at].ids[i] = id;
+      return;
+    }
+  }
 }
 
 }  // namespace rmkv

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/huge_pages.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/word_key.h"
 
@@ -26,24 +28,31 @@ class WholeWords {
   // `capacity`: how many words will be inserted at most.
   explicit WholeWords(size_t capacity);
 
-  // `word` has 1 to WordKey::kMaxBytes bytes.
+  // `word` has 1 to WordKey::kMaxBytes bytes.  Of two ids of one word the first counts.
   void insert(std::string_view word, int32_t id);
+
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[hash >> shift_]); }
 
   // The id of the word, or -1.
   int32_t find(const WordKey& key, uint64_t hash) const {
-    for (size_t i = hash >> shift_;; i = (i + 1) & mask_) {
-      if (slots_[i].key == key) return slots_[i].id;
-      if (slots_[i].key.empty()) return -1;
+    for (size_t at = hash >> shift_;; at = (at + 1) & mask_) {
+      const Bucket& bucket = buckets_[at];
+      int32_t id = -1;
+      for (int i = 0; i < kBucketWords; ++i) id = bucket.keys[i] == key ? bucket.ids[i] : id;
+      if (id >= 0 || bucket.keys[kBucketWords - 1].empty()) return id;
     }
   }
 
  private:
-  struct Slot {
-    WordKey key{0, 0};
-    int32_t id = -1;
+  static constexpr int kBucketWords = 3;
+
+  // One cache line, filled from the front; what finds no room goes to the next one.
+  struct alignas(64) Bucket {
+    WordKey keys[kBucketWords] = {};
+    int32_t ids[kBucketWords] = {};
   };
 
-  std::vector<Slot> slots_;  // open addressing, at most half full
+  std::unique_ptr<Bucket[], FreePages> buckets_;
   size_t mask_;
   int shift_;
 };

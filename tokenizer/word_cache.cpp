@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
-#include <new>
+#include <memory>
 #include <utility>
-
-#include "tokenizer/huge_pages.h"
 
 namespace rmkv {
 
@@ -15,12 +13,7 @@ WordCache::WordCache()
     : buckets_(make_buckets(kSizes[0])), size_(kSizes[0]), shift_(64 - std::countr_zero(size_)) {}
 
 WordCache::Buckets WordCache::make_buckets(size_t count) {
-  const size_t bytes = count * sizeof(Bucket);
-  void* const memory =
-      std::aligned_alloc(bytes < kHugePageBytes ? alignof(Bucket) : kHugePageBytes, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  ask_for_huge_pages(memory, bytes);
-  auto* const buckets = static_cast<Bucket*>(memory);
+  auto* const buckets = static_cast<Bucket*>(allocate_pages(count * sizeof(Bucket)));
   std::uninitialized_fill_n(buckets, count, Bucket{});
   return Buckets(buckets);
 }
@@ -37,12 +30,15 @@ void WordCache::insert(const WordKey& key, uint64_t hash, const int32_t* ids, si
     entry.ids[0] = static_cast<int32_t>(spilled_.size());
     spilled_.insert(spilled_.end(), ids, ids + count);
   }
-  if (++inserted_ > size_ && size_ < std::end(kSizes)[-1]) grow();
+  // Three quarters full.
+  if (++inserted_ > size_ + size_ / 2 && size_ < std::end(kSizes)[-1]) grow();
   place(entry, hash);
 }
 
 void WordCache::place(const Entry& entry, uint64_t hash) {
-  Bucket& bucket = buckets_[hash >> shift_];
+  const size_t home = hash >> shift_;
+  const auto is_full = [&](size_t at) { return !buckets_[at].entries[1].key.empty(); };
+  Bucket& bucket = buckets_[is_full(home) && !is_full(home ^ 1) ? home ^ 1 : home];
   bucket.entries[1] = bucket.entries[0];
   bucket.entries[0] = entry;
 }

@@ -2,15 +2,16 @@
 // size.
 //
 // Text repeats itself: of all words in English books about one in a hundred is new, so most of
-// encoding is this look-up.  A word has two places in one cache line.  The table grows with what it
-// holds; at its largest a newcomer takes the older one's place.
+// encoding is this look-up.  A word has two places in one cache line, and two in the neighbouring
+// one when they are taken.  The table grows with what it holds; at its largest a newcomer takes the
+// older one's place.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "tokenizer/huge_pages.h"
 #include "tokenizer/word_key.h"
 
 namespace rmkv {
@@ -31,12 +32,13 @@ class WordCache {
   // Call some words ahead of `find`.
   void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[hash >> shift_]); }
 
-  // The entry of the word, or nullptr.
+  // The entry of the word where it belongs, or nullptr.
   const Entry* find(const WordKey& key, uint64_t hash) const {
-    const Entry* const entries = buckets_[hash >> shift_].entries;
-    // Without a branch on which of the two it is: that would be mispredicted every other time.
-    const Entry* entry = entries + !(entries[0].key == key);
-    return entry->key == key ? entry : nullptr;
+    return find_in(hash >> shift_, key);
+  }
+  // The same where a word goes that found no room.
+  const Entry* find_next_door(const WordKey& key, uint64_t hash) const {
+    return find_in(hash >> shift_ ^ 1, key);
   }
 
   const int32_t* ids(const Entry& entry) const {
@@ -47,20 +49,23 @@ class WordCache {
   void insert(const WordKey& key, uint64_t hash, const int32_t* ids, size_t count);
 
  private:
-  // 32 KiB for short prompts, 128 KiB, then sizes of whole huge pages: 2 and 8 MiB.
-  static constexpr size_t kSizes[] = {size_t{1} << 9, size_t{1} << 11, size_t{1} << 15,
-                                      size_t{1} << 17};
+  // From 32 KiB, for short prompts, to 8 MiB; sizes of whole huge pages in the end.
+  static constexpr size_t kSizes[] = {size_t{1} << 9,  size_t{1} << 11, size_t{1} << 13,
+                                      size_t{1} << 15, size_t{1} << 16, size_t{1} << 17};
   static constexpr size_t kMaxSpilled = size_t{1} << 20;  // ids; 4 MiB
 
   struct alignas(64) Bucket {
     Entry entries[2] = {};
   };
 
-  struct Free {
-    void operator()(Bucket* buckets) const { std::free(buckets); }
-  };
-  using Buckets = std::unique_ptr<Bucket[], Free>;
+  using Buckets = std::unique_ptr<Bucket[], FreePages>;
 
+  const Entry* find_in(size_t bucket, const WordKey& key) const {
+    const Entry* const entries = buckets_[bucket].entries;
+    // Without a branch on which of the two it is: that would be mispredicted every other time.
+    const Entry* entry = entries + !(entries[0].key == key);
+    return entry->key == key ? entry : nullptr;
+  }
   static Buckets make_buckets(size_t count);
   void place(const Entry& entry, uint64_t hash);
   void grow();

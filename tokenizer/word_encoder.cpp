@@ -11,6 +11,9 @@ namespace {
 // The longest word whose buffers stay for the next call.
 constexpr size_t kKeptSymbols = size_t{1} << 16;
 
+// In the place of a word that is too long for a key.
+constexpr WordKey kNoKey{~uint64_t{0}, ~uint64_t{0}};
+
 }  // namespace
 
 void WordEncoder::shrink() {
@@ -36,6 +39,21 @@ void WordEncoder::encode(const WordModel& model, std::span<const std::string_vie
 
 void WordEncoder::encode_long_word(const WordModel& model, std::string_view word,
                                    const char* readable_end, std::vector<int32_t>& ids) {
+  if (word.size() > LongWordCache::kMaxBytes) {
+    return encode_by_parts(model, word, readable_end, ids);
+  }
+  const uint64_t hash = LongWordCache::hash_of(word);
+  if (const auto known = long_words_.find(word, hash)) {
+    ids.insert(ids.end(), known->begin(), known->end());
+    return;
+  }
+  const size_t first = ids.size();
+  encode_by_parts(model, word, readable_end, ids);
+  long_words_.insert(word, hash, std::span(ids).subspan(first));
+}
+
+void WordEncoder::encode_by_parts(const WordModel& model, std::string_view word,
+                                  const char* readable_end, std::vector<int32_t>& ids) {
   const Splitter* const cuts = in_long_word_ ? nullptr : model.long_word_cuts();
   if (cuts == nullptr) {
     model.encode_word(word, scratch_);
@@ -57,58 +75,59 @@ void WordEncoder::encode_batch(const WordModel& model, std::span<const std::stri
   WordKey keys[kBatchWords];
   uint64_t hashes[kBatchWords];
   for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i].size() > WordKey::kMaxBytes) continue;
+    const bool is_short = words[i].size() <= WordKey::kMaxBytes;
+    keys[i] = kNoKey;
+    hashes[i] = 0;
+    if (!is_short) [[unlikely]]
+      continue;
     keys[i] = WordKey::pack(words[i], readable_end - words[i].data() >= 16);
     hashes[i] = keys[i].hash();
     cache_.prefetch(hashes[i]);
   }
-  // Short words' ids are gathered here: each writes kInlineIds, and the next overwrites what was
-  // too much.
-  int32_t gathered[kBatchWords * WordKey::kMaxBytes + WordCache::kInlineIds + 1];
+  // Ids are gathered here: each word writes kInlineIds, and the next overwrites what was too much.
+  int32_t gathered[kBatchWords * WordCache::kInlineIds + 1];
   size_t count = 0;
-  const WholeWords* const whole_words = model.whole_words();
   for (size_t i = 0; i < words.size(); ++i) {
-    const int32_t* word_ids = nullptr;
-    size_t word_count = 0;
-    const bool is_short = words[i].size() <= WordKey::kMaxBytes;
-    const WordCache::Entry* const entry = is_short ? cache_.find(keys[i], hashes[i]) : nullptr;
+    const WordCache::Entry* const entry = cache_.find(keys[i], hashes[i]);
     if (entry != nullptr && entry->count <= WordCache::kInlineIds) [[likely]] {
       std::memcpy(gathered + count, entry->ids, 16);  // three ids and, to be overwritten, the count
       count += entry->count;
       continue;
     }
-    if (!is_short) {
-      ids.insert(ids.end(), gathered, gathered + count);
-      count = 0;
-      encode_long_word(model, words[i], readable_end, ids);
-      continue;
-    }
-    int32_t whole = -1;
+    ids.insert(ids.end(), gathered, gathered + count);
+    count = 0;
     if (entry != nullptr) {
-      word_ids = cache_.ids(*entry);
-      word_count = entry->count;
+      append(*entry, ids);
+    } else if (words[i].size() > WordKey::kMaxBytes) {
+      encode_long_word(model, words[i], readable_end, ids);
     } else {
-      if (whole_words != nullptr) whole = whole_words->find(keys[i], hashes[i]);
-      if (whole >= 0) {
-        word_ids = &whole;
-        word_count = 1;
-      } else {
-        model.encode_word(words[i], scratch_);
-        word_ids = scratch_.merge.ids.data();
-        word_count = scratch_.merge.ids.size();
-      }
-      cache_.insert(keys[i], hashes[i], word_ids, word_count);
-    }
-    if (word_count <= WordKey::kMaxBytes) {
-      std::copy(word_ids, word_ids + word_count, gathered + count);
-      count += word_count;
-    } else {
-      ids.insert(ids.end(), gathered, gathered + count);
-      ids.insert(ids.end(), word_ids, word_ids + word_count);
-      count = 0;
+      encode_new_word(model, words[i], keys[i], hashes[i], ids);
     }
   }
   ids.insert(ids.end(), gathered, gathered + count);
+}
+
+void WordEncoder::append(const WordCache::Entry& entry, std::vector<int32_t>& ids) const {
+  const int32_t* const word_ids = cache_.ids(entry);
+  ids.insert(ids.end(), word_ids, word_ids + entry.count);
+}
+
+void WordEncoder::encode_new_word(const WordModel& model, std::string_view word, const WordKey& key,
+                                  uint64_t hash, std::vector<int32_t>& ids) {
+  const WholeWords* const whole_words = model.whole_words();
+  if (whole_words != nullptr) whole_words->prefetch(hash);
+  if (const WordCache::Entry* const entry = cache_.find_next_door(key, hash)) {
+    return append(*entry, ids);
+  }
+  const int32_t whole = whole_words != nullptr ? whole_words->find(key, hash) : -1;
+  if (whole >= 0) {
+    ids.push_back(whole);
+    return cache_.insert(key, hash, &whole, 1);
+  }
+  model.encode_word(word, scratch_);
+  const std::vector<int32_t>& found = scratch_.merge.ids;
+  ids.insert(ids.end(), found.begin(), found.end());
+  cache_.insert(key, hash, found.data(), found.size());
 }
 
 }  // namespace rmkv

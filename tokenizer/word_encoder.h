@@ -1,4 +1,4 @@
-// One thread's encoder of words: a cache in front of a WordModel.
+// One thread's encoder of words: caches in front of a WordModel.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/long_word_cache.h"
 #include "tokenizer/word_cache.h"
 #include "tokenizer/word_model.h"
 
@@ -28,12 +29,20 @@ class WordEncoder {
 
   void encode_batch(const WordModel& model, std::span<const std::string_view> words,
                     const char* readable_end, std::vector<int32_t>& ids);
-  // A word longer than the cache takes, by its parts where that changes nothing.
+  // A short word that is not where the cache would have it.
+  void encode_new_word(const WordModel& model, std::string_view word, const WordKey& key,
+                       uint64_t hash, std::vector<int32_t>& ids);
+  void append(const WordCache::Entry& entry, std::vector<int32_t>& ids) const;
+  // A word over WordKey::kMaxBytes.
   void encode_long_word(const WordModel& model, std::string_view word, const char* readable_end,
                         std::vector<int32_t>& ids);
+  // Such a word when it is new: cut where that changes nothing.
+  void encode_by_parts(const WordModel& model, std::string_view word, const char* readable_end,
+                       std::vector<int32_t>& ids);
 
   bool in_long_word_ = false;
   WordCache cache_;
+  LongWordCache long_words_;
   WordScratch scratch_;
 };
 

@@ -16,6 +16,12 @@ struct WordKey {
 
   static constexpr size_t kMaxBytes = 15;
 
+  // By the size of a word: ones where its bytes are (little-endian).
+  struct Keep {
+    uint64_t low[kMaxBytes + 1], high[kMaxBytes + 1];
+  };
+  static const Keep kKeep;
+
   // Without a branch between the halves.
   bool operator==(const WordKey& other) const {
     return ((low ^ other.low) | (high ^ other.high)) == 0;
@@ -26,22 +32,17 @@ struct WordKey {
   // `word` has 1 to kMaxBytes bytes.  `readable` says that 16 bytes may be read at word.data().
   static WordKey pack(std::string_view word, bool readable) {
     WordKey key{0, 0};
-    if (readable) {
+    const size_t size = word.size();
+    if (readable) [[likely]] {
       std::memcpy(&key, word.data(), 16);
-      // kKeep + 16 - size starts with `size` bytes of ones.
-      uint64_t keep[2];
-      std::memcpy(keep, kKeep + 16 - word.size(), 16);
-      key.low &= keep[0];
-      key.high &= keep[1];
+      key.low &= kKeep.low[size];
+      key.high &= kKeep.high[size];
     } else {
-      std::memcpy(&key, word.data(), word.size());
+      std::memcpy(&key, word.data(), size);
     }
-    key.high |= static_cast<uint64_t>(word.size()) << 56;
+    key.high |= static_cast<uint64_t>(size) << 56;
     return key;
   }
-
-  static constexpr unsigned char kKeep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
-                                              255, 255, 255, 255, 255, 255, 255, 255};
 
   // Well mixed in the upper bits (multiply and fold, as in wyhash).
   uint64_t hash() const {
@@ -52,5 +53,14 @@ struct WordKey {
 };
 
 static_assert(sizeof(WordKey) == 16);
+
+inline constexpr WordKey::Keep WordKey::kKeep = [] {
+  Keep keep{};
+  for (size_t size = 0; size <= kMaxBytes; ++size) {
+    keep.low[size] = size >= 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1;
+    keep.high[size] = size <= 8 ? 0 : (uint64_t{1} << (size - 8) * 8) - 1;
+  }
+  return keep;
+}();
 
 }  // namespace rmkv

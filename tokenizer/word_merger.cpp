@@ -1,4 +1,4 @@
-// The two ways of merging a word; tests hold them to each other.
+// The three ways of merging a word, by its length; tests hold them to each other.
 #include "tokenizer/word_merger.h"
 
 #include <algorithm>
@@ -9,6 +9,49 @@ namespace {
 
 // Above this many symbols the heap is faster (measured on words of 16 to 512 bytes).
 constexpr size_t kScanLimit = 96;
+
+// For words that the encoder's cache takes, so for nearly all: everything in arrays of fixed size,
+// no branch but the end of the loop, the minimum by vector instructions.
+constexpr uint32_t kShortPlaces = 16;  // the last one stands for "beyond the word"
+
+void merge_short(const MergeTable& table, MergeScratch& scratch) {
+  constexpr uint32_t kBeyond = kShortPlaces - 1;
+  constexpr int32_t kNoId = MergeTable::kMaxId + 1;
+  constexpr uint32_t kNone = MergeTable::kNoRank << 4;
+  const auto size = static_cast<uint32_t>(scratch.ids.size());
+  int32_t ids[kShortPlaces];
+  uint8_t previous[kShortPlaces], next[kShortPlaces];
+  // rank << 4 | place, so that the least is the leftmost pair of the lowest rank.
+  alignas(64) uint32_t pairs[kShortPlaces];
+  for (uint32_t i = 0; i < kShortPlaces; ++i) {
+    ids[i] = kNoId;
+    pairs[i] = kNone;
+    previous[i] = static_cast<uint8_t>(i == 0 ? kBeyond : i - 1);
+    next[i] = static_cast<uint8_t>(i + 1 >= size ? kBeyond : i + 1);
+  }
+  std::copy_n(scratch.ids.data(), size, ids);
+  for (uint32_t i = 0; i + 1 < size; ++i) pairs[i] = table.rank(ids[i], ids[i + 1]) << 4 | i;
+  for (;;) {
+    uint32_t best = kNone;
+    for (const uint32_t pair : pairs) best = std::min(best, pair);
+    if (best >= kNone) break;
+    const uint32_t at = best % kShortPlaces, right = next[at], before = previous[at];
+    const uint32_t after = next[right];
+    ids[at] = table.result(best >> 4);
+    ids[right] = kNoId;
+    pairs[right] = kNone;
+    next[at] = static_cast<uint8_t>(after);
+    previous[after] = static_cast<uint8_t>(at);
+    pairs[at] = table.rank(ids[at], ids[after]) << 4 | at;
+    pairs[before] = table.rank(ids[before], ids[at]) << 4 | before;
+  }
+  uint32_t count = 0;
+  for (uint32_t at = 0; at < size; at = next[at]) {
+    scratch.ids[count++] = ids[at];
+    if (next[at] == kBeyond) break;
+  }
+  scratch.ids.resize(count);
+}
 
 void merge_by_scan(const MergeTable& table, MergeScratch& scratch) {
   int32_t* const ids = scratch.ids.data();
@@ -102,7 +145,9 @@ void merge_by_heap(const MergeTable& table, MergeScratch& scratch, PassesOver pa
 
 void merge_symbols(const MergeTable& table, MergeScratch& scratch) {
   if (scratch.ids.size() < 2) return;
-  if (scratch.ids.size() <= kScanLimit) {
+  if (scratch.ids.size() < kShortPlaces) {
+    merge_short(table, scratch);
+  } else if (scratch.ids.size() <= kScanLimit) {
     merge_by_scan(table, scratch);
   } else {
     merge_by_heap(table, scratch, [] { return false; });

@@ -1,8 +1,8 @@
 // Applies BPE merges to one word: the pair of lowest rank first, the leftmost of equals, until none
 // is left.
 //
-// Short words scan a small array for the minimum; long ones (a megabyte without a space) use a
-// heap, so the time stays n log n.
+// Words scan a small array for the minimum; long ones (a megabyte without a space) use a heap, so
+// the time stays n log n.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,9 @@
 // The split machines against their regular expressions.
 #include "tests/catch.h"
 #include "tests/tokenizer/random_text.h"
+#include "tokenizer/char_masks.h"
 #include "tokenizer/splitter.h"
+#include "tokenizer/unicode.h"
 
 using namespace rmkv;
 
@@ -46,6 +48,35 @@ bool is_same_everywhere(std::string_view text) {
 
 using Words = std::vector<std::string>;
 
+// Whether what the masks say of a block agrees with looking at one character after the other.
+bool masks_agree(const char* block) {
+  const CharMasks masks = load_char_masks(block);
+  for (int at = 0; at < kBlockBytes;) {
+    const Utf8Char c = decode_utf8(block + at, block + kBlockBytes);
+    const auto size = static_cast<int>(c.size_bytes);
+    const uint64_t bytes = ((uint64_t{1} << size) - 1) << at, last = uint64_t{1} << (at + size - 1);
+    const uint16_t char_class = UnicodeClasses::instance().of(c.code_point) & kSplitClasses;
+    const bool undecided = (masks.undecided & bytes) != 0;
+    const auto is = [&](uint64_t mask, bool expected) {
+      return (mask & bytes) == (expected ? bytes : 0);
+    };
+    if (undecided ? static_cast<unsigned char>(block[at]) < 0x80
+                  : c.code_point == kInvalidCodePoint) {
+      return false;
+    }
+    if (!is(masks.undecided, undecided)) return false;
+    if (!undecided && !(is(masks.letter, char_class == kLetterClass) &&
+                        is(masks.digit, char_class == kNumberClass) &&
+                        is(masks.space, char_class == kSpaceClass))) {
+      return false;
+    }
+    const bool wide_other = !undecided && size == 3 && char_class == kOtherClass;
+    if (((masks.wide_other_end & last) != 0) != wide_other) return false;
+    at += size;
+  }
+  return true;
+}
+
 }  // namespace
 
 TEST_CASE("the split patterns cut as their expressions say") {
@@ -80,7 +111,38 @@ TEST_CASE("the machines agree with PCRE2 on random text") {
   }
 }
 
-TEST_CASE("blocks of ASCII are cut like single words") {
+TEST_CASE("the masks of a block know each character's class or leave it undecided") {
+  size_t decided = 0;
+  for (uint32_t code_point = 0; code_point < 0x110000; ++code_point) {
+    if (code_point >= 0xD800 && code_point < 0xE000) continue;
+    std::string character;
+    append_utf8(code_point, character);
+    std::string block(20, 'a');
+    block += character + " " + character;
+    block.resize(kBlockBytes - character.size() / 2, '-');
+    block += character;  // cut off by the end unless it is ASCII
+    if (!masks_agree(block.data())) FAIL("U+" << std::hex << code_point);
+    decided += load_char_masks(block.data()).undecided == 0;
+  }
+  CHECK(decided == 128);  // no character that is cut off is decided
+
+  const uint64_t seed = 65;
+  INFO("seed " << seed);
+  RandomStream random(seed, "masks");
+  for (int i = 0; i < 200000; ++i) {
+    std::string block;
+    while (block.size() < kBlockBytes) {
+      block +=
+          random.below(3) == 0
+              ? pick(random, {"\xE2\x80\x9C", "\xC3\xA9", "\xE3\x81\x82", "\xE6\x97\xA5", "\xC3"})
+              : std::string(1, static_cast<char>(random.below(4) == 0 ? random.below(256)
+                                                                      : 0x80 + random.below(128)));
+    }
+    if (!masks_agree(block.data())) FAIL("block " << i);
+  }
+}
+
+TEST_CASE("blocks are cut like single words") {
   const uint64_t seed = 64;
   INFO("seed " << seed);
   RandomStream random(seed, "blocks");
@@ -112,7 +174,8 @@ TEST_CASE("blocks of ASCII are cut like single words") {
             text += pick(random, {"1", "12", " 345", "6789012345"});
             break;
           case 6:
-            text += pick(random, {"\xC3\xA9", "\xE2\x80\x9C", "\xC2\xA0", "e"});
+            text += pick(random, {"\xC3\xA9", "\xE2\x80\x9C", "\xC2\xA0", "\xE3\x80\x82",
+                                  "\xE6\x97\xA5", "e"});
             break;
           default:
             text += static_cast<char>(random.below(128));

@@ -48,7 +48,7 @@ TEST_CASE("words merge as the definition says, short or long") {
                     merge);
     }
     const MergeTable table(merges);
-    for (const size_t size : {0, 1, 2, 5, 30, 95, 96, 97, 98, 300}) {
+    for (const size_t size : {0, 1, 2, 3, 5, 9, 14, 15, 16, 17, 30, 95, 96, 97, 98, 300}) {
       MergeScratch scratch;
       for (size_t i = 0; i < size; ++i)
         scratch.ids.push_back(static_cast<int32_t>(random.below(4)));
