@@ -55,7 +55,6 @@ class HandleTable {
   // The finaliser: releases and forgets.
   void unlink(Handle& handle);
 
-  int scope_depth() const { return depth_; }
   void enter_scope() { ++depth_; }
   // Moves a handle of the innermost scope to the one around it.
   void promote(Handle& handle);
@@ -71,7 +70,6 @@ class HandleTable {
   uint64_t peak_bytes() const { return peak_bytes_; }
   uint64_t count() const { return count_; }
   uint64_t collections() const { return collections_; }
-  void set_threshold_bytes(uint64_t bytes) { threshold_bytes_ = bytes; }
   uint64_t threshold_bytes() const { return threshold_bytes_; }
   // Live objects by falling size.
   std::vector<LiveObject> largest(size_t limit) const;

@@ -116,7 +116,7 @@ int damage(Call& c) {
 }
 
 int config(Call& c) {
-  return c.push(Value(load_checkpoint(c.string(1), CheckpointParts::kModel).config));
+  return c.push(Value(checkpoint_config(c.string(1))));
 }
 
 int restore(Call& c) {

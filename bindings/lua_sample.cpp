@@ -1,11 +1,11 @@
 // Module rmkv.sample: sessions, texts in the making.
 #include <optional>
 
+#include "bindings/generation_options.h"
 #include "bindings/modules.h"
 #include "bindings/objects.h"
 #include "bindings/tensor_args.h"
 #include "core/base/error.h"
-#include "core/base/option_reader.h"
 #include "core/sample/session.h"
 #include "core/sample/session_file.h"
 #include "core/tensor/torch.h"
@@ -36,18 +36,9 @@ Session& session(const Call& c) {
   return c.object<BoundSession>(1).session;
 }
 
-// Takes a key out of a table that is closed elsewhere.
-std::optional<Value> take(Table& table, const char* key) {
-  auto place = table.find(key);
-  if (place == table.end()) return std::nullopt;
-  Value value = std::move(place->second);
-  table.erase(place);
-  return value;
-}
-
 int make(Call& c) {
   Table options = c.table(3);
-  std::optional<Value> dtype = take(options, "dtype");
+  std::optional<Value> dtype = take_key(options, "dtype");
   auto model = c.shared<LanguageModel>(1);
   TokenizerPtr tokenizer = c.has(2) ? c.shared<const Tokenizer>(2) : nullptr;
   at::ScalarType usual = model->parameters().dtype() == at::kDouble ? at::kDouble : at::kFloat;
@@ -70,45 +61,18 @@ int feed(Call& c) {
   return 1;
 }
 
-// The keys of a generation; every other key belongs to the sampler and stays set.
-GenerateOptions begin_options(Call& c, int index) {
-  Table options = c.table(index);
-  Table generate;
-  for (const char* key : {"min_tokens", "stop_tokens", "show_special"}) {
-    if (auto value = take(options, key)) generate[key] = *value;
-  }
-  if (auto tokens = take(options, "tokens")) generate["max_tokens"] = *tokens;
-  List stop_tokens = generate.count("stop_tokens") ? generate["stop_tokens"].as_list() : List{};
-  List stop_strings;
-  if (auto stop = take(options, "stop")) {
-    if (stop->is_string()) stop = List{*stop};
-    const TokenizerPtr& tokenizer = session(c).tokenizer();
-    if (!(stop->is_table() && stop->as_table().empty())) {
-      for (const Value& item : stop->as_list()) {
-        auto id = tokenizer ? tokenizer->token_id(item.as_string()) : std::nullopt;
-        // A special token stops as a token; its text would never be shown.
-        if (id && tokenizer->is_special(*id))
-          stop_tokens.push_back(static_cast<int64_t>(*id));
-        else
-          stop_strings.push_back(item);
-      }
-    }
-  }
-  if (!stop_tokens.empty()) generate["stop_tokens"] = stop_tokens;
-  if (!stop_strings.empty()) generate["stop_strings"] = stop_strings;
-  if (!options.empty()) {
-    Table sampler = sampler_table(session(c).sampler().options());
-    for (auto& [key, value] : options) sampler[key] = value;
-    session(c).sampler().set_options(read_sampler_options(sampler, "options"));
-  }
-  return read_generate_options(generate, "options");
+GenerateOptions options_of(Call& c, int index) {
+  return begin_options(session(c), c.table(index));
+}
+
+int outcome(Call& c) {
+  return c.push(Value(Table{{"tokens", session(c).generated_tokens()},
+                            {"finish", finish_reason_name(session(c).finish_reason())}}));
 }
 
 int generate(Call& c) {
-  std::string text = session(c).generate(begin_options(c, 2));
-  return c.push(text) +
-         c.push(Value(Table{{"tokens", session(c).generated_tokens()},
-                            {"finish", finish_reason_name(session(c).finish_reason())}}));
+  std::string text = session(c).generate(options_of(c, 2));
+  return c.push(text) + outcome(c);
 }
 
 int next_piece(Call& c) {
@@ -124,14 +88,14 @@ int next_token(Call& c) {
 // `for piece in session:stream{}`: the iterator is the method next_piece with the session as its
 // state.
 int stream(Call& c) {
-  session(c).begin(begin_options(c, 2));
+  session(c).begin(options_of(c, 2));
   push_function(c.L, c.host, *find_function("Session:next_piece"));
   lua_pushvalue(c.L, 1);
   return 2;
 }
 
 int begin(Call& c) {
-  session(c).begin(begin_options(c, 2));
+  session(c).begin(options_of(c, 2));
   return 0;
 }
 
@@ -242,46 +206,6 @@ int bytes(Call& c) {
   return c.push(session(c).size_bytes());
 }
 
-// The options of the sampler, as in sampler_options.h.
-std::vector<Field> sampler_fields() {
-  const double all = HUGE_VAL;
-  return {{"temperature", "number?", "0: always the likeliest token", "1", 0, 100},
-          {"top_k", "integer?", "of so many likeliest; 0: off", "0", 0},
-          {"top_p", "number?", "of the likeliest that hold this share; 1: off", "1", 0, 1},
-          {"min_p", "number?", "drop tokens below this share of the likeliest; 0: off", "0", 0, 1},
-          {"typical_p", "number?", "1: off", "1", 0, 1},
-          {"top_n_sigma", "number?", "deviations of the logits below the largest; 0: off", "0", 0},
-          {"repetition_penalty", "number?", "1: off", "1", 0, 100},
-          {"presence_penalty", "number?", "", "0", -100, 100},
-          {"frequency_penalty", "number?", "", "0", -100, 100},
-          {"penalty_window", "integer?", "looked back at", "64", 0, 65536, "tokens"},
-          {"dry_multiplier", "number?", "0: off", "0", 0},
-          {"dry_base", "number?", "", "1.75", 1, 8},
-          {"dry_allowed_length", "integer?", "repeats up to this length are free", "2", 0, all,
-           "tokens"},
-          {"dry_window", "integer?", "looked back at", "1024", 0, 65536, "tokens"},
-          {"xtc_probability", "number?", "0: off", "0", 0, 1},
-          {"xtc_threshold", "number?", "", "0.1", 0, 1},
-          {"bias", "list?", "{ {id, number}, … } added to logits", "none"},
-          {"banned", "list?", "ids that never come", "none"},
-          {"allowed", "list?", "only these ids compete", "all"},
-          {"order", "list?", "names of the stages",
-           "penalties dry top_n_sigma top_k typical_p top_p min_p xtc temperature"},
-          {"seed", "integer?", "equal seeds give equal texts", "0", 0, 9007199254740992.0}};
-}
-
-std::vector<Field> generate_fields() {
-  std::vector<Field> fields{
-      {"tokens", "integer?", "at most; -1: no limit", "256", -1},
-      {"min_tokens", "integer?", "stop tokens do not come before", "0", 0},
-      {"stop", "string|list?", "texts that end it; a special token's text stops at that token",
-       "none"},
-      {"stop_tokens", "list?", "ids that end it", "none"},
-      {"show_special", "boolean?", "show special tokens as text", "false"}};
-  for (Field& field : sampler_fields()) fields.push_back(field);
-  return fields;
-}
-
 }  // namespace
 
 Module sample_module() {
@@ -347,6 +271,12 @@ Module sample_module() {
                .args = {{"previous", "any?", "ignored; an iterator gets it"}},
                .returns = {{"", "string?", "nil at the end"}},
                .call = next_piece},
+              {.name = "Session:outcome",
+               .doc = "Tells what the last generation wrote and why it ended.",
+               .args = {},
+               .returns = {{"", "table",
+                            "tokens, finish: stop_token, stop_string or budget; none: it goes on"}},
+               .call = outcome},
               {.name = "Session:next_token",
                .doc = "Samples one token, which enters the text.",
                .args = {},

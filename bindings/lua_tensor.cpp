@@ -1,7 +1,7 @@
 // Module rmkv.tensor: making tensors, files, and the list of all operations.
 //
-// The operations are in tensor_shape.cpp, tensor_math.cpp, tensor_reduce.cpp and tensor_linear.cpp,
-// one descriptor each.
+// The operations are in tensor_shape.cpp, tensor_index.cpp, tensor_math.cpp, tensor_reduce.cpp and
+// tensor_linear.cpp, one descriptor each.
 #include "bindings/modules.h"
 #include "bindings/tensor_args.h"
 #include "bindings/tensor_operations.h"
@@ -291,6 +291,7 @@ Module tensor_module() {
           },
       .classes = {&class_of<Tensor>()}};
   add_shape_operations(module.functions);
+  add_index_operations(module.functions);
   add_math_operations(module.functions);
   add_reduce_operations(module.functions);
   add_linear_operations(module.functions);

@@ -14,7 +14,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/option_reader.h"
-#include "core/base/toml.h"
 
 namespace rmkv {
 
@@ -211,19 +210,6 @@ void RunFolder::clean() const {
     std::error_code ignored;
     fs::remove_all(path, ignored);
   }
-}
-
-void RunFolder::write_run_file(const Table& run) const {
-  make_folders(path_);
-  write_file_atomic(path_ + "/run.toml", write_toml(run));
-}
-
-Table RunFolder::read_run_file() const {
-  return read_toml(path_ + "/run.toml");
-}
-
-std::string RunFolder::tokenizer_path() const {
-  return path_ + "/tokenizer.json";
 }
 
 }  // namespace rmkv

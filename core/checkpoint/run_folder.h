@@ -65,10 +65,6 @@ class RunFolder {
   // Removes leftovers of saves that were interrupted.
   void clean() const;
 
-  void write_run_file(const Table& run) const;  // run.toml
-  Table read_run_file() const;
-  std::string tokenizer_path() const;  // tokenizer.json
-
  private:
   void point(const std::string& name, const std::string& target) const;
   void rotate(const RotationOptions& rotation) const;

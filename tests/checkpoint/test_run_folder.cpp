@@ -157,12 +157,3 @@ TEST_CASE("leftovers of interrupted work are cleaned, a replaced checkpoint come
   CHECK(list_folder(path) == std::vector<std::string>{"latest", "rmkv_pretrain_step_5"});
   CHECK(checkpoint_damage(path + "/rmkv_pretrain_step_5").empty());
 }
-
-TEST_CASE("a run's options survive", "[run]") {
-  TemporaryFolder folder;
-  RunFolder run(folder / "run");
-  const Table options{{"seed", 7}, {"data", Table{{"name", "storyworld"}}}, {"lr", 3e-3}};
-  run.write_run_file(options);
-  CHECK((run.read_run_file() == options));
-  CHECK(run.tokenizer_path() == folder / "run/tokenizer.json");
-}
