@@ -130,7 +130,12 @@ std::string expected_text(const Field& field, const TypeTest& type) {
   std::string text = field.type;
   if (type.optional && text.back() == '?') text.pop_back();
   for (size_t at; (at = text.find('|')) != std::string::npos;) text.replace(at, 1, " or ");
-  return text;
+  if (text != "options") return text;
+  text = "a table of options";
+  if (field.keys.empty()) return text;
+  for (size_t i = 0; i < field.keys.size() && i < 4; ++i)
+    text += (i ? ", " : " { ") + field.keys[i].name + " = ...";
+  return text + (field.keys.size() > 4 ? ", ... }" : " }");
 }
 
 void check_field(lua_State* L, int index, const FieldTest& test, const std::string& where);
@@ -259,7 +264,8 @@ Outcome attempt(Call& call, const Bound& bound, bool may_retry, int& results, st
   bool interrupted = false;
   Outcome outcome = Outcome::kFailed;
   try {
-    if (cancel_requested()) check_cancelled(bound.function->name);
+    if (cancel_requested() && takes_interrupts(call.host.state()))
+      check_cancelled(bound.function->name);
     results = bound.function->call(call);
     return Outcome::kDone;
   } catch (const Interrupted& error) {
@@ -278,7 +284,7 @@ Outcome attempt(Call& call, const Bound& bound, bool may_retry, int& results, st
       message = clean_text(error);
     }
   }
-  if (interrupted) mark_interrupted(call.L);
+  if (interrupted && takes_interrupts(call.host.state())) mark_interrupted(call.L);
   return outcome;
 }
 

@@ -32,7 +32,8 @@ std::string facts_text(const Field& field) {
   std::string text = bare_type(field);
   for (size_t at; (at = text.find('|')) != std::string::npos;) text.replace(at, 1, " or ");
   if (text == "...") text = "any number of values";
-  bool low = !std::isinf(field.low), high = !std::isinf(field.high);
+  // 2^53 bounds what a Lua number holds exactly, not what is sensible.
+  bool low = !std::isinf(field.low), high = field.high < 9007199254740992.0;
   if (low && high)
     text += ", " + number_text(field.low) + " .. " + number_text(field.high);
   else if (low)

@@ -95,6 +95,11 @@ void install_signal_handlers(lua_State* L) {
   install(SIGTERM, on_terminate);
 }
 
+bool takes_interrupts(lua_State* L) {
+  lua_State* chosen = g_state;
+  return chosen == nullptr || chosen == L;
+}
+
 bool interrupt_pending() {
   return g_pending;
 }

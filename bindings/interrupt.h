@@ -17,6 +17,10 @@ namespace rmkv::lua {
 // Installs the handlers for SIGINT and SIGTERM; `L` is the state to interrupt.
 void install_signal_handlers(lua_State* L);
 
+// Whether `L`, a host's own state, is the one to interrupt; those of data workers are not, and must
+// neither answer nor forget an interruption.  Where no handlers are installed every state is.
+bool takes_interrupts(lua_State* L);
+
 // True from the first Ctrl-C (or an unhandled SIGTERM) until `clear_interrupt`.
 bool interrupt_pending();
 // Marks an interruption that a C++ loop has noticed and arms the hook.

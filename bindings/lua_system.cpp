@@ -5,6 +5,7 @@
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/host.h"
+#include "bindings/line_reader.h"
 #include "bindings/modules.h"
 #include "bindings/process.h"
 #include "bindings/version.h"
@@ -104,6 +106,38 @@ int read_line(Call& c) {
     if (byte == '\n') break;
     line += byte;
   }
+  return c.push(line);
+}
+
+// One editor for all calls, so that its history lasts; kept in memory only, as talks are private.
+int edit_line(Call& c) {
+  static std::vector<std::string> words;
+  static LineReader reader("", [](const std::string& line) {
+    Completion found;
+    for (const std::string& word : words) {
+      if (word.starts_with(line)) found.words.push_back(word);
+    }
+    return found;
+  });
+  words.clear();
+  if (c.has(2)) {
+    const Value given = c.value(2);
+    if (given.is_list()) {
+      for (const Value& word : given.as_list()) words.push_back(word.as_string());
+    }
+  }
+  std::sort(words.begin(), words.end());
+  std::string line;
+  switch (reader.read(c.string(1, ""), line)) {
+    case LineReader::End::kInterrupted:
+      check_cancelled("rmkv.system.edit_line");
+      return c.push(std::string());
+    case LineReader::End::kEndOfInput:
+      return c.absent("end of input");
+    case LineReader::End::kLine:
+      break;
+  }
+  reader.remember(line);
   return c.push(line);
 }
 
@@ -260,6 +294,15 @@ Module system_module() {
            .args = {{"prompt", "string?", "written first"}},
            .returns = {{"line", "string?", "nil at the end of input"}, {"message", "string?", ""}},
            .call = read_line},
+          {.name = "rmkv.system.edit_line",
+           .doc =
+               "Reads a line from the terminal with editing, a history and completion; without a "
+               "terminal as read_line does, the prompt left out.",
+           .args = {{"prompt", "string?", "written first", "\"\""},
+                    {"words", "table?", "what Tab completes at the beginning of the line"}},
+           .returns = {{"line", "string?", "nil at the end of input"}, {"message", "string?", ""}},
+           .call = edit_line,
+           .errors = "on Ctrl-C"},
           {.name = "rmkv.system.write",
            .doc = "Writes to standard output at once.",
            .args = {{"...", "...", "texts and numbers"}},

@@ -88,8 +88,14 @@ std::optional<int> parse(int argc, char** argv, CommandLine& line) {
 
 int report(const rmkv::lua::Failure& failure) {
   std::fflush(stdout);
+  if (failure.interrupted) {
+    // Who pressed Ctrl-C needs no trace; the prompt's :where has it.
+    const std::string place = failure.trace.empty() ? "" : " at " + failure.trace[0].place;
+    std::fprintf(stderr, "rmkv: interrupted%s\n", place.c_str());
+    return rmkv::lua::interrupt_exit_status();
+  }
   std::fprintf(stderr, "rmkv: %s\n", failure.text().c_str());
-  return failure.interrupted ? rmkv::lua::interrupt_exit_status() : 1;
+  return 1;
 }
 
 int run(const CommandLine& line) {

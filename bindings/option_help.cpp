@@ -37,6 +37,9 @@ std::string OptionSet::help_text(const std::string& command, const std::string& 
   std::vector<std::pair<std::string, std::string>> rows;
   auto add_row = [&](const OptionSpec& spec) {
     std::string head = spec.positional ? spec.name : dashed(spec.name);
+    // What is on is named as it is switched off.
+    if (spec.type == OptionType::kBoolean && spec.fallback.is_bool() && spec.fallback.as_bool())
+      head = "--[no-]" + head.substr(2);
     OptionType shown = spec.type == OptionType::kList ? spec.item_type : spec.type;
     if (!spec.positional) {
       if (shown == OptionType::kNumber || shown == OptionType::kInteger)

@@ -54,6 +54,17 @@ std::string range_text(const OptionSpec& spec) {
   return Value(spec.low).to_text() + " .. " + Value(spec.high).to_text();
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// As it is written on the command line.
+std::string shown_name(const OptionSpec& spec) {
+  return spec.positional ? spec.name : dashed(spec.name);
+}
+
 }  // namespace
 
 std::string dashed(std::string name) {
@@ -163,7 +174,7 @@ Value OptionSet::checked_value(const OptionSpec& spec, OptionType type, const Va
 
 Value OptionSet::parse_word(const OptionSpec& spec, OptionType type,
                             const std::string& word) const {
-  std::string where = dashed(spec.name);
+  const std::string where = shown_name(spec);
   if (type == OptionType::kNumber || type == OptionType::kInteger) {
     double x = 0;
     if (!parse_number(word, x))
@@ -324,8 +335,10 @@ void OptionSet::parse(const std::vector<std::string>& words) {
   if (help_requested_) return;
   for (const OptionSpec& spec : specs_) {
     if (spec.required && !values_.count(spec.name)) {
-      fail(spec.positional ? spec.name : dashed(spec.name), "nothing",
-           spec.help.empty() ? type_text(spec.type) : spec.help, "--help lists the options");
+      const std::string expected = !spec.choices.empty() ? "one of " + joined(spec.choices)
+                                   : spec.help.empty()   ? type_text(spec.type)
+                                                         : spec.help;
+      fail(shown_name(spec), "nothing", expected, "--help lists the options");
     }
   }
 }

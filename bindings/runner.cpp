@@ -104,7 +104,7 @@ bool protected_call(Host& host, int argument_count, int result_count, Failure& f
   int status = lua_pcall(L, argument_count, result_count, base);
   g_failure = outer;
   lua_remove(L, base);
-  bool interrupted = interrupt_pending();
+  const bool interrupted = takes_interrupts(L) && interrupt_pending();
   if (interrupted) clear_interrupt(L);
   if (status == 0) return true;
   failure.interrupted = interrupted;
@@ -132,7 +132,13 @@ std::string find_recipe(const Host& host, const std::string& name) {
     }
   }
   std::string stem = fs::path(name).stem().string();
-  fail_because("rmkv", "no file and no recipe: " + unknown_name_text("recipe", stem, names));
+  const std::string near = nearest_name(stem, names);
+  std::string known;
+  for (const std::string& known_name : names) known += (known.empty() ? "" : ", ") + known_name;
+  fail_because(name,
+               "no such file, and no recipe of that name" +
+                   (near.empty() ? "" : "; did you mean " + near + "?"),
+               "recipes are: " + known);
 }
 
 namespace {

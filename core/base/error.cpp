@@ -67,8 +67,13 @@ std::string unknown_name_text(std::string_view kind, std::string_view name,
   std::string text = "unknown " + std::string(kind) + " '" + std::string(name) + "'";
   std::string near = nearest_name(name, valid);
   if (!near.empty()) text += "; did you mean '" + near + "'?";
+  // More names than anybody reads are cut, and dropped where the nearest one says it all.
+  constexpr size_t kMostNames = 40;
+  const size_t shown = valid.size() <= kMostNames ? valid.size() : near.empty() ? kMostNames : 0;
+  if (shown == 0) return text;
   text += " (valid:";
-  for (size_t i = 0; i < valid.size(); ++i) text += (i ? ", " : " ") + valid[i];
+  for (size_t i = 0; i < shown; ++i) text += (i ? ", " : " ") + valid[i];
+  if (shown < valid.size()) text += ", and " + std::to_string(valid.size() - shown) + " more";
   return text + ")";
 }
 

@@ -42,8 +42,8 @@ class Interrupted : public Error {
 // none is close enough to be a likely slip (distance at most a third of the length, at least 1).
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 
-// "unknown key 'x'; did you mean 'y'? valid: a, b, c" — the text used for every closed set of
-// names.
+// "unknown key 'x'; did you mean 'y'? (valid: a, b, c)": the text used for every closed set of
+// names; of a large set a part.
 std::string unknown_name_text(std::string_view kind, std::string_view name,
                               const std::vector<std::string>& valid);
 

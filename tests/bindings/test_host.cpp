@@ -2,6 +2,7 @@
 // threads.
 #include <c10/util/Exception.h>
 
+#include <csignal>
 #include <set>
 #include <thread>
 
@@ -9,6 +10,7 @@
 #include "bindings/completion.h"
 #include "bindings/help.h"
 #include "bindings/host.h"
+#include "bindings/interrupt.h"
 #include "bindings/lua_source.h"
 #include "bindings/lua_value.h"
 #include "bindings/runner.h"
@@ -212,4 +214,22 @@ TEST_CASE("faulty Lua sources say where") {
   CHECK(holds(reason("return { document = function() error 'broken' end }"), "broken"));
   CHECK(holds(reason("return { document = function() return 'abc', { { 2, 9 } } end }"), "1 .. 3"));
   CHECK(holds(reason("return { count = 0.5, document = function() return '' end }"), "count"));
+}
+
+TEST_CASE("Ctrl-C reaches the recipe although workers run Lua in between") {
+  Host host(HostOptions{}), worker(HostOptions{});
+  install_signal_handlers(host.state());
+  std::raise(SIGINT);
+  std::string in_worker = "not run";
+  std::thread([&] { in_worker = failure_of(worker, "return rmkv.system.clock()"); }).join();
+  CHECK(in_worker == "");
+  CHECK(interrupt_pending());
+  Failure failure;
+  CHECK_FALSE(run_text(host, "while true do end", "=test", failure));
+  CHECK(failure.interrupted);
+  CHECK_FALSE(interrupt_pending());
+  // As it was for the other tests.
+  install_signal_handlers(nullptr);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
