@@ -24,9 +24,11 @@ Module train_module();       // rmkv.train
 Module checkpoint_module();  // rmkv.checkpoint
 Module log_module();         // rmkv.log
 Module sample_module();      // rmkv.sample
+Module serve_module();       // rmkv.serve
 
 // Parts of a module that have a file of their own.
-void add_file_functions(std::vector<Function>& functions);  // rmkv.system: lua_files.cpp
+void add_file_functions(std::vector<Function>& functions);       // rmkv.system: lua_files.cpp
+void add_parameter_functions(std::vector<Function>& functions);  // Model: lua_parameters.cpp
 
 std::deque<Module> make_modules();
 

@@ -3,11 +3,13 @@
 --   rmkv chat
 --   rmkv chat --checkpoint DIR --temperature 0.7
 --
--- A line is fed as a line of the story, or, to a fine-tuned model, as a request.  Commands: /undo takes the last turn
--- back, /fork keeps a bookmark and /back returns to it, /memory shows what the slots hold, /save FILE and /load FILE
--- keep a conversation, /reset forgets, /quit leaves.
+-- A line is fed as a line of the story, or, to a fine-tuned model, as a request; \ at its end goes on in the next line.
+-- Ctrl-C stops an answer.  Commands: /undo takes the last turn back, /again answers it anew, /fork keeps a bookmark and
+-- /back returns to it, /memory shows how far the talk moved each memory, /stats counts tokens, /save FILE and
+-- /load FILE keep a conversation, /reset forgets, /quit leaves.
 
 local generation = require "lib.generation"
+local progress = require "lib.progress"
 
 local opt = generation.options {
   system = { "", "text fed once at the beginning" },
@@ -26,19 +28,26 @@ if opt.seed == 0 then opt.seed = math.floor(rmkv.system.time() * 1000) % 2 ^ 31 
 local start, loaded = generation.open(opt)
 if opt.system ~= "" then start:feed(opt.system .. "\n") end
 local function fresh() return start:fork() end
-local named = opt.template
-if named == "auto" then named = loaded.facts.mode == "finetune" and "request" or "story" end
-local template = generation.templates[named]
+local template = generation.template(opt.template, loaded)
 local before = opt.before ~= "" and opt.before or template.before
 local after = opt.after ~= "" and opt.after or template.after
 
 local session, earlier, bookmark = fresh(), {}, nil
+local outcome
 local terminal = rmkv.system.terminal().stdin
 local commands = {}
 
+local function answer(line)
+  earlier[#earlier + 1] = { session = session:fork(), line = line }
+  if #earlier > 100 then table.remove(earlier, 1) end
+  session:feed(before .. line .. after)
+  outcome = generation.write(session, { tokens = opt.tokens, stop = opt.stop })
+  rmkv.system.write "\n"
+end
+
 function commands.undo()
   if #earlier == 0 then return "nothing to take back" end
-  session = table.remove(earlier)
+  session = table.remove(earlier).session
   return "took the last turn back"
 end
 
@@ -53,13 +62,31 @@ function commands.back()
   return "back at the bookmark"
 end
 
+function commands.again()
+  if #earlier == 0 then return "nothing to answer again" end
+  local turn = table.remove(earlier)
+  session = turn.session
+  opt.seed = opt.seed + 1
+  session:reseed(opt.seed)
+  if not rmkv.catch_interrupt(answer, turn.line) then return "\n(stopped)" end
+end
+
 function commands.memory()
-  local lines = {}
-  local state = session:state()
-  for _, name in ipairs(loaded.model:memory_names(state)) do
-    lines[#lines + 1] = ("%-24s %s"):format(name, tostring(state:get(name)):match "^[^\n]*")
+  local now, first = session:state(), start:state()
+  local lines = { ("%-12s %-18s %8s %14s"):format("memory", "size", "norm", "since start") }
+  for _, name in ipairs(session:memory_names()) do
+    local value = now:get(name):to "fp32"
+    lines[#lines + 1] = ("%-12s %-18s %8.2f %14.2f"):format(
+      name, table.concat(value:shape(), " x "):gsub("^1 x ", ""), value:norm(),
+      (value - first:get(name):to "fp32"):norm())
   end
   return table.concat(lines, "\n")
+end
+
+function commands.stats()
+  local text = ("%d tokens read and written; the session holds %s"):format(
+    session:position(), progress.bytes(session:bytes()))
+  return outcome and text .. "; last answer: " .. generation.outcome_text(outcome) or text
 end
 
 function commands.save(path)
@@ -80,26 +107,21 @@ function commands.reset()
 end
 
 function commands.help()
-  return "/undo /fork /back /memory /save FILE /load FILE /reset /quit; anything else is said to the model"
+  return "/undo /again /fork /back /memory /stats /save FILE /load FILE /reset /quit; anything else is said to the "
+         .. "model"
 end
 
-local function answer(line)
-  earlier[#earlier + 1] = session:fork()
-  if #earlier > 100 then table.remove(earlier, 1) end
-  session:feed(before .. line .. after)
-  for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do rmkv.system.write(piece) end
-  rmkv.system.write "\n"
-end
-
-if terminal then print(("%s, seed %d; /help lists the commands"):format(opt.checkpoint, opt.seed)) end
-for line in generation.lines(terminal and "> " or nil) do
+local words = { "/quit" }
+for name in pairs(commands) do words[#words + 1] = "/" .. name end
+if terminal then print(("%s, seed %d; /help lists the commands, Ctrl-D leaves"):format(opt.checkpoint, opt.seed)) end
+for line in generation.lines(terminal and "> " or nil, words) do
   if line == "/quit" then break end
   local name, argument = line:match "^/(%a+)%s*(.*)$"
   if name then
     local command = commands[name] or function() return "no such command: /" .. name .. "; /help lists them" end
     -- A file that cannot be read or written ends the command, not the talk.
     local _, said = pcall(command, argument)
-    print((said:gsub("^%S+:%d+: ", "")))
+    if said then print((said:gsub("^%S+:%d+: ", ""))) end
   elseif line ~= "" then
     local finished = rmkv.catch_interrupt(answer, line)
     if not finished then print "\n(stopped; /undo takes the turn back)" end

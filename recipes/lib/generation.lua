@@ -20,11 +20,21 @@ local common = {
   threads = { 0, "arithmetic threads; 0: one per core", min = 0 },
 }
 
--- Around a request: as fine-tuning writes it (core/data/messages.h), or a line of a story.
+-- Around a request: as fine-tuning writes it (core/data/messages.h), or a line of a story; and what stands behind
+-- a message of each role.
 M.templates = {
-  request = { before = "", after = "\n<start>" },
-  story = { before = "", after = "\n" },
+  request = { before = "", after = "\n<start>", system = "\n", user = "\n<start>", assistant = "<end>" },
+  story = { before = "", after = "\n", system = "\n", user = "\n", assistant = "\n" },
 }
+
+---The template that --template names.
+---@param name "auto"|"request"|"story" auto: requests for a fine-tuned model
+---@param loaded table lib.model's
+---@return table
+function M.template(name, loaded)
+  if name == "auto" then name = loaded.facts.mode == "finetune" and "request" or "story" end
+  return M.templates[name]
+end
 
 ---Reads the options of a recipe: the common ones, with `own` added or in their place.
 ---@param own table as for rmkv.options
@@ -50,15 +60,55 @@ function M.open(opt)
   }), loaded
 end
 
----Lines typed by a person until the end of the input; Ctrl-C gives the line up, not the talk.
+---Writes what a session generates to stdout, piece by piece.
+---@param session userdata
+---@param options table of Session:stream
+---@return table outcome of Session:outcome, with tokens_per_second behind the first piece (nil for less than two)
+function M.write(session, options)
+  local first, tokens_before
+  for piece in session:stream(options) do
+    rmkv.system.write(piece)
+    if not first then first, tokens_before = rmkv.system.clock(), session:outcome().tokens end
+  end
+  local outcome = session:outcome()
+  if first and outcome.tokens > tokens_before then
+    outcome.tokens_per_second = (outcome.tokens - tokens_before) / (rmkv.system.clock() - first)
+  end
+  return outcome
+end
+
+local endings = {
+  budget = "--tokens are used up", stop_token = "ended by --stop", stop_string = "ended by --stop", none = "stopped",
+}
+
+---"200 tokens, 143 tokens/s, ended by --stop"
+---@param outcome table of M.write
+---@return string
+function M.outcome_text(outcome)
+  local speed = outcome.tokens_per_second and (", %.0f tokens/s"):format(outcome.tokens_per_second) or ""
+  return ("%d tokens%s, %s"):format(outcome.tokens, speed, endings[outcome.finish])
+end
+
+---Lines typed by a person until the end of the input; a line that ends in \ goes on in the next one.  Ctrl-C gives
+---the line up, not the talk.
 ---@param prompt string? shown before each line
+---@param words string[]? what Tab completes
 ---@return fun(): string?
-function M.lines(prompt)
+function M.lines(prompt, words)
+  local function read()
+    local text = ""
+    while true do
+      local line = rmkv.system.edit_line(text == "" and prompt or prompt and "... ", words)
+      if not line then return text ~= "" and text or nil end
+      if line:sub(-1) ~= "\\" then return text .. line end
+      text = text .. line:sub(1, -2) .. "\n"
+    end
+  end
   return function()
     while true do
-      local ended, line = rmkv.catch_interrupt(rmkv.system.read_line, prompt)
+      local ended, line = rmkv.catch_interrupt(read)
       if ended then return line end
-      print "\n(Ctrl-D leaves)"
+      print "(Ctrl-D leaves)"
     end
   end
 end

@@ -56,6 +56,10 @@ rmkv_system_library(rmkv_pcre2 pcre2.h pcre2-8)
 rmkv_system_library(rmkv_utf8proc utf8proc.h utf8proc)
 rmkv_system_library(rmkv_hash xxhash.h xxhash)
 rmkv_system_library(rmkv_edit histedit.h edit)
+# A library of code, so the header has to be read as it was compiled there.
+rmkv_system_library(rmkv_http httplib.h cpp-httplib)
+pkg_check_modules(HTTPLIB REQUIRED cpp-httplib)
+target_compile_options(rmkv_http INTERFACE ${HTTPLIB_CFLAGS_OTHER})
 rmkv_system_library(rmkv_zlib zlib.h z)
 rmkv_system_library(rmkv_zstd zstd.h zstd)
 
