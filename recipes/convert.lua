@@ -3,8 +3,8 @@
 --   rmkv recipes/convert.lua RWKV-x070-World-0.1B.pth model.safetensors
 --   rmkv recipes/convert.lua model.pth model-q8.bin --to ggmf --dtype q8_0
 --
--- FROM: .pth, safetensors (also sharded, Hugging Face and flash-linear-attention names), rwkv.cpp, GGUF, or a
--- checkpoint of this program.  Without TO it only tells what FROM is.
+-- FROM: .pth, safetensors (also sharded, Hugging Face and flash-linear-attention names), rwkv.cpp, GGUF, or an
+-- RWKV checkpoint of this program.  Without OUTPUT it only tells what FROM is.
 
 local opt = rmkv.options {
   from = { nil, "model file or folder", positional = 1, required = true },
@@ -49,7 +49,7 @@ if format == "" then
   local ending = opt.output:lower():match "%.(%w+)$"
   format = ending == "bin" and "ggmf" or "safetensors"
   if ending == "gguf" or ending == "pth" or ending == "pt" then
-    error(("TO: got %s, expected a .safetensors or .bin (ggmf) file: .%s files are read, not written"):format(
+    error(("output: got %s, expected a .safetensors or .bin (ggmf) file: .%s files are read, not written"):format(
       opt.output, ending), 0)
   end
 end

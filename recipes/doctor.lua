@@ -102,6 +102,13 @@ find("disk", health.disk_free_bytes > 1e9 and "ok" or "broken",
      ("%.1f GB free"):format(health.disk_free_bytes / 1e9), health.disk_free_bytes <= 1e9 and
      "a run needs a few hundred megabytes for its checkpoints" or nil)
 
+-- Arrow is loaded with the first table, so one is written.
+local table_path = os.tmpname()
+local tables, reason = pcall(rmkv.data.write_parquet, table_path, { text = { "x" } })
+os.remove(table_path)
+find("parquet", tables and "ok" or "missing", tables and "read through Arrow" or tostring(reason),
+     not tables and "scripts/setup --arrow fetches Arrow; other formats need nothing" or nil)
+
 local tools = {
   { "nvcc", "compiles the CUDA kernels" },
   { "clang-format", "scripts/format and scripts/lint" },

@@ -9,7 +9,7 @@ local evaluation = require "lib.evaluation"
 local opt = rmkv.options {
   checkpoint = { "checkpoints/pretrain/latest", "checkpoint folder, or model file of any format" },
   tokenizer = { "", "tokenizer of a model file: World vocabulary (.txt) or tokenizer.json" },
-  data = { {}, "NAME or PATH to measure on", repeated = true },
+  data = { {}, "NAME or PATH to measure on; needed", repeated = true },
   data_dir = { "", "folder that relative data paths are in" },
   field = { "", "field of .jsonl rows that holds the text" },
   tokens = { 0, "stop after this many tokens; 0: all of it" },
@@ -23,10 +23,16 @@ local opt = rmkv.options {
 }
 if #opt.data == 0 then error("--data is missing: name a file, a folder or a built-in source to measure on", 0) end
 
+local sources = data_lib.sources(opt.data, opt)
+for i, entry in ipairs(sources) do
+  if opt.tokens == 0 and entry.source:manifest().kind == "lua" and not entry.source:count() then
+    error(("--data %s: its texts have no end; say how much to read, as in --tokens 50k"):format(opt.data[i]), 0)
+  end
+end
 local loaded = require("lib.model").load(opt.checkpoint, { tokenizer = opt.tokenizer, device = opt.device })
 local segment = loaded.model:facts().segment_tokens
 local stream = rmkv.data.evaluation {
-  sources = data_lib.sources(opt.data, opt), tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
+  sources = sources, tokenizer = loaded.tokenizer, lanes = opt.lanes, split = "all",
   segment_tokens = segment > 0 and segment or 128, max_tokens = opt.tokens,
 }
 local result = evaluation.measure(loaded.model, stream, {

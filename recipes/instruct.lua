@@ -57,7 +57,7 @@ local function answer(request)
         prompt = request, answer = text, seed = seed, tokens = facts.tokens, finish = facts.finish,
       })
     else
-      for piece in session:stream { tokens = opt.tokens, stop = opt.stop } do rmkv.system.write(piece) end
+      generation.write(session, { tokens = opt.tokens, stop = opt.stop })
       rmkv.system.write "\n"
     end
   end

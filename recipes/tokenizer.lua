@@ -10,9 +10,11 @@
 --
 -- A tokenizer is a .json, a .tiktoken rank file, the World .txt, or a folder with vocab.json and merges.txt.
 
+local place = require "lib.place"
+
 local opt = rmkv.options {
   command = {
-    "", "what to do", positional = 1,
+    nil, "what to do", positional = 1, required = true,
     choices = { "train", "encode", "decode", "inspect", "compare", "convert" },
   },
   files = { {}, "files to train on, one document each", positional = 2, repeated = true },
@@ -45,11 +47,24 @@ local opt = rmkv.options {
 }
 
 local function load_tokenizer(index)
-  return rmkv.tokenizer.load(opt.tokenizer[index or 1] or rmkv.root .. "/checkpoints/pretrain/tokenizer.json")
+  local path = opt.tokenizer[index or 1]
+  if not path then
+    path = place.checkpoints .. "/pretrain/tokenizer.json"
+    if not rmkv.system.exists(path) then
+      error(("%s: not there\nhint: name a tokenizer with --tokenizer, or train a model first (%s)"):format(
+        path, place.command "pretrain"), 0)
+    end
+  end
+  return rmkv.tokenizer.load(path)
+end
+
+local function read(path)
+  local text, why = rmkv.system.read_file(path)
+  return text or error(why, 0)
 end
 
 local function input()
-  if opt.input ~= "" then return rmkv.system.read_file(opt.input) end
+  if opt.input ~= "" then return read(opt.input) end
   return io.read "*a"
 end
 
@@ -98,7 +113,7 @@ function commands.train()
     alphabet = opt.alphabet, coverage = opt.coverage, shares = opt.balance and shares or nil,
   }
   if opt.input ~= "" then table.insert(opt.files, opt.input) end
-  for _, path in ipairs(opt.files) do trainer:add(rmkv.system.read_file(path)) end
+  for _, path in ipairs(opt.files) do trainer:add(read(path)) end
   if #opt.files + #sources == 0 then error("train: name text files or --data sources to train on", 0) end
   for index, entry in ipairs(sources) do
     local share = entry.weight / total

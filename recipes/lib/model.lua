@@ -10,7 +10,7 @@ local M = {}
 local function found(path)
   return place.find(path) or error(
     ("%s: no such checkpoint or model file\nhint: train a model first (%s), or name one with --checkpoint"):format(
-      path, place.command("pretrain", "")), 0)
+      path, place.command "pretrain"), 0)
 end
 
 ---Loads a model and says its warning, if it has one, on stderr.

@@ -30,10 +30,11 @@ end
 
 ---The command that runs a recipe, for people to type.
 ---@param name string "single"
----@param arguments string
+---@param arguments string?
 ---@return string
 function M.command(name, arguments)
-  return (clone and ("scripts/rmkv recipes/%s.lua "):format(name) or ("rmkv %s "):format(name)) .. arguments
+  local command = (clone and "scripts/rmkv recipes/%s.lua" or "rmkv %s"):format(name)
+  return arguments and command .. " " .. arguments or command
 end
 
 ---A path as a shell takes it.

@@ -61,6 +61,16 @@ function Progress:show(text, final)
   self.last = now
 end
 
+---Says on a terminal what is being done, until something else is said.
+---@param text string without line end
+function Progress:busy(text)
+  if not self.terminal then return end
+  clear(self)
+  io.stdout:write(text:sub(1, rmkv.system.terminal().width - 1))
+  io.stdout:flush()
+  self.live = true
+end
+
 ---"1h05m", "3m20s", "12s"
 ---@param seconds number
 ---@return string

@@ -24,14 +24,31 @@ function M.model_settings(list)
   return settings
 end
 
+---A preset with settings of one's own; what the preset has for its own depth, width or positions goes where they do.
+---@param config table a preset of any architecture
+---@param settings table<string, any>
+---@return table
+function M.configured(config, settings)
+  if settings.layers then config.memory_layers = nil end
+  if settings.channels or settings.ffn then config.ffn_hidden = nil end
+  if settings.ffn == "none" then config.ffn_shift = nil end
+  if settings.positions and settings.positions ~= "rope" then config.recency = nil end
+  if settings.commit == "published" then  -- it has sizes alone
+    local sizes = {}
+    for _, key in ipairs { "architecture", "vocabulary", "channels", "layers", "heads", "slots", "segment_tokens" } do
+      sizes[key] = config[key]
+    end
+    config = sizes
+  end
+  for key, value in pairs(settings) do config[key] = value end
+  return config
+end
+
 -- The model's configuration without its vocabulary.
 local function model_config(opt)
   local config = rmkv.model.preset(opt.model, opt.preset)
-  local settings = M.model_settings(opt.set_model)
-  if settings.layers then config.memory_layers = nil end  -- the preset's list fits its own depth
   if opt.model == "rmkv" then config.store = opt.store end
-  if settings.commit == "published" then config.store, config.memory_layers = nil, nil end  -- it takes nothing else
-  for key, value in pairs(settings) do config[key] = value end
+  config = M.configured(config, M.model_settings(opt.set_model))
   if opt.segment > 0 and config.segment_tokens then config.segment_tokens = opt.segment end
   return config
 end
@@ -47,6 +64,8 @@ end
 ---@return {train: userdata, validation: userdata, tokenizer: userdata, segment_tokens: integer}
 function M.data(run, given)
   local opt = run.opt
+  local device = rmkv.system.device_facts(opt.device)  -- before the tokenizer is trained
+  if not device.available then error(("--device %s: %s"):format(opt.device, device.why), 0) end
   local segment_tokens = given and given.segment_tokens or segment_length(opt)  -- first: refuses a wrong --model
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
@@ -89,9 +108,10 @@ end
 function M.begin(run, model, data)
   local config = model:config()
   run:begin { model = config, data = data.train:manifest(), tokenizer = data.tokenizer:fingerprint() }
-  run:say(("rmkv %s  %s  %s parameters  vocabulary %d  segment %d tokens  %s  %d threads  seed %d"):format(
+  run:say(("rmkv %s  %s  %s parameters  vocabulary %d  segment %d tokens  %s  %d thread%s  seed %d"):format(
     rmkv.version, model:facts().architecture, progress.short(model:facts().parameters), data.tokenizer:vocab_size(),
-    data.segment_tokens, run.opt.dtype, rmkv.system.threads(), run.opt.seed))
+    data.segment_tokens, run.opt.dtype, rmkv.system.threads(),
+    rmkv.system.threads() == 1 and "" or "s", run.opt.seed))
   local warning = model:facts().warning
   if warning ~= "" then run:say("warning: " .. warning) end
   run:say(("run folder %s, logs in %s"):format(run.folder, run.log_folder))
@@ -100,6 +120,7 @@ end
 ---Measures the model on the validation text: bits per byte and what its memory is worth; with `tokens` at full
 ---length, in all ways.
 function M.evaluate(run, model, data, tokens)
+  run.progress:busy(("step %d  measuring on the validation text ..."):format(run.step))
   local e = evaluation.measure(model, data.validation(tokens or run.opt.eval_tokens), {
     dtype = run.opt.dtype, memory = true,
     ablations = not tokens and { "shuffled" } or nil,  -- each costs as much as the evaluation itself
@@ -118,28 +139,36 @@ function M.sample(run, model, data)
   local text = session:generate { tokens = 120, stop = { "<end>" } }
   run.board:text("sample", run.step, prompt .. text)
   run:note("sample", { prompt = prompt, text = text })
-  run:say(progress.wrapped(prompt .. text, "    | "))
+  run:say(("step %d  a sample:\n"):format(run.step) .. progress.wrapped(prompt .. text, "    | "))
 end
 
----The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
----@param next_commands string[][]? what to type next: { recipe, arguments beside --checkpoint } …
-function M.finish(run, model, data, next_commands)
-  if run.was_complete then return end
-  if run.stopped then
-    run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
-    return
-  end
-  local path = run:finish()
-  local e = M.evaluate(run, model, data, 4 * run.opt.eval_tokens)
-  run:say(evaluation.text(e))
+-- Figures at the end of a run: validation in all ways, recall, a sample.
+local function measure(run, model, data)
+  run:say(evaluation.text(M.evaluate(run, model, data, 4 * run.opt.eval_tokens)))
   if data.default then
+    run.progress:busy "asking about facts of stories ..."
     local recall = require "lib.recall"
     local rows = recall.measure(model, data.tokenizer, {})
     run:note("recall", { rows = rows })
     run:say(recall.text(rows))
   end
   M.sample(run, model, data)
-  run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
+end
+
+---The closing words: figures, what memory is worth, where the checkpoint is, what to type next.
+---@param next_commands string[][]? what to type next: { recipe, arguments beside --checkpoint } …
+function M.finish(run, model, data, next_commands)
+  if run.stopped then
+    run:say("stopped at step " .. run.step .. "; the same command goes on from the last checkpoint")
+    return
+  end
+  local path = run.was_complete and run.resume_from or run:finish()
+  if not run.was_complete then
+    if not rmkv.catch_interrupt(measure, run, model, data) then
+      run:say "measuring was stopped; the model is trained and saved"
+    end
+    run:say(("done in %s; checkpoint: %s"):format(progress.duration(rmkv.system.clock() - run.started), path))
+  end
   local lines = {}
   next_commands = next_commands or { { "single", ' --prompt "Once upon a time there was"' }, { "chat", "" } }
   for i, command in ipairs(next_commands) do

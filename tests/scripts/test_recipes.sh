@@ -15,6 +15,7 @@ has "the next command is named" "$out" "recipes/single.lua --checkpoint"
 same "checkpoints kept" "$(cd run && ls -d rmkv_*)" "$(printf 'rmkv_pretrain_final\nrmkv_pretrain_step_10\nrmkv_pretrain_step_5')"
 again=$("$rmkv" "$recipes/pretrain.lua" --out run --steps 12 "${small[@]}" --resume latest 2>&1 </dev/null)
 has "a complete run says so" "$again" "this run is complete (step 12 of 12)"
+has "and what to type next" "$again" "recipes/single.lua --checkpoint"
 
 write() { "$rmkv" "$recipes/single.lua" --checkpoint run --prompt "Once" --tokens 20 --temperature 0.8 --top_p 0.9 "$@"; }
 same "the same seed writes the same" "$(write --seed 7)" "$(write --seed 7)"
@@ -42,9 +43,14 @@ logits parallel
 same "recurrent logits" "$(differ recurrent)" equal
 same "logits in chunks of 7" "$(differ chunks=7)" equal
 
-answers=$(printf 'hello\n/undo\n/memory\n/nonsense\n/load none\n/quit\n' | "$rmkv" "$recipes/chat.lua" --checkpoint run --tokens 5)
+same "several samples are those of the seeds" "$(write --seed 7 --samples 2)" \
+  "$(write --seed 7; echo ---; write --seed 8)"
+same "the last line end of a prompt from stdin is left out" "$(echo Once | write --seed 7 --prompt -)" "$(write --seed 7)"
+
+answers=$(printf 'hel\\\nlo\n/again\n/stats\n/undo\n/memory\n/nonsense\n/load none\n/quit\n' | "$rmkv" "$recipes/chat.lua" --checkpoint run --tokens 5)
 has "chat takes a turn back" "$answers" "took the last turn back"
 has "chat shows the memory" "$answers" "memory.1"
+has "chat counts tokens" "$answers" "tokens read and written"
 has "chat names unknown commands" "$answers" "no such command"
 has "chat survives a file that is not there" "$answers" "none: cannot open"
 
@@ -85,6 +91,9 @@ refused "no checkpoint" "train a model first" "$recipes/single.lua" --checkpoint
 refused "empty data" "empty.txt, which is empty" "$recipes/pretrain.lua" --out e --data empty.txt "${small[@]}"
 printf 'lr = \n' >bad.toml
 refused "malformed TOML" "bad.toml:1:6" "$recipes/pretrain.lua" --config bad.toml
+refused "a source without end" "say how much to read" "$recipes/evaluate.lua" --checkpoint run --data storyworld
+refused "no command" "command: got nothing, expected one of train" "$recipes/tokenizer.lua"
+refused "no such recipe" "no such file, and no recipe of that name; did you mean chat?" chatt
 refused "an absurd size" "--batch: got" "$recipes/pretrain.lua" --batch 1e12
 cp -r run damaged
 head -c 1000 run/rmkv_pretrain_final/model.safetensors >damaged/rmkv_pretrain_final/model.safetensors
