@@ -101,8 +101,8 @@ Module data_module() {
                    {{"path", "string", ""},
                     {"options", "table?",
                      "name; cache; filters (see rmkv.data.filtered); watch = true and journal = "
-                     "FILE: files that come into the folder join at the next epoch; text: split "
-                     "(pieces, file, paragraphs), document_bytes, "
+                     "FILE: files that come into the folder are read before any other again; text: "
+                     "split (pieces, file, paragraphs), document_bytes, "
                      "special_tokens; rows: text, prompt (templates with {field}), "
                      "mask_prompt, parts, messages, special_tokens"}},
                .returns = {{"", "Source", ""}},

@@ -27,7 +27,7 @@ local opt = rmkv.options {
   segment_tokens = { 256, "tokens of a segment", min = 1 },
   pack_tokens = { 512, "shorter documents are joined up to this; 0: never" },
   packing = { "join", "join documents in order, or fit the best ones together", choices = { "join", "best_fit" } },
-  documents = { 10000, "count: documents read of each source" },
+  documents = { 10000, "count: stop after about so many documents of each source", min = 1 },
   seed = { 1, "order of the documents" },
   color = { "auto", "colours: on a terminal, always or never", choices = { "auto", "always", "never" } },
   html = { "", "also write a page to this file" },
@@ -78,12 +78,16 @@ if opt.command == "count" then
     }
     local report = stream:report()
     local function seen() return report.sources[1].documents + report.sources[1].dropped_documents end
-    while seen() < opt.documents and stream:next { segments = 16 } do report = stream:report() end
+    while seen() < opt.documents and stream:next { segments = opt.documents < 1000 and 1 or 16 } do
+      report = stream:report()
+    end
     report = stream:report()
     local facts = report.sources[1]
     local all = entry.source:count()
     if opt.json then
       facts.bytes, facts.bad, facts.count = report.bytes, rmkv.json.list(report.bad), all
+      -- Each source is read alone here: of shares there is nothing to say.
+      facts.weight, facts.share, facts.realized_share = entry.weight, nil, nil
       print(rmkv.json.encode(facts))
     else
       print(("%s: %s; read %d (%d bad, %d empty): %d tokens, %d bytes"):format(
@@ -106,6 +110,7 @@ local batch = stream:next { segments = opt.segments }
 local rows = view.rows(batch, tokenizer, names)
 local colored = opt.color == "always" or opt.color == "auto" and rmkv.system.terminal().stdout
 print(view.text(rows, { colored = colored }))
+print(view.legend(colored))
 local report = stream:report()
 print(("%d tokens, %d trained (%.1f %%), %d bytes of text behind them, %.1f %% padding"):format(
   batch.token_count, batch.label_count, 100 * batch.label_count / math.max(1, batch.token_count), batch.byte_count,

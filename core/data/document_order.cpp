@@ -26,31 +26,46 @@ std::shared_ptr<const BlockSource> blocks_of(SourcePtr source) {
 
 DocumentOrder::DocumentOrder(SourcePtr source, std::string name, OrderOptions options)
     : source_(std::move(source)), name_(std::move(name)), options_(options) {
-  add_generation(0, 0, source_, ValidationSplit(source_, options_.validation_share));
+  add_generation(0, 0, source_, ValidationSplit(source_, options_.validation_share), 0);
+  decided_ = generations_.back().pass_length;
 }
 
 void DocumentOrder::add_generation(uint64_t first, uint64_t epoch, SourcePtr source,
-                                   ValidationSplit validation) const {
-  uint64_t count = source->document_count();
-  if (count == 0) fail("source " + name_, "no documents", "at least one");
-  Generation made{first, epoch, source, blocks_of(source), std::move(validation), 1, 1, count};
+                                   ValidationSplit validation, uint64_t begin) const {
+  auto blocks = blocks_of(source);
+  const uint64_t end = blocks == nullptr ? source->document_count() : blocks->block_count();
+  Generation made{first, epoch, looks_, source, blocks,     std::move(validation),
+                  begin, end,   1,      1,      end - begin};
+  if (source->document_count() == 0) fail("source " + name_, "no documents", "at least one");
   if (made.blocks != nullptr) {
     made.window_size =
         std::clamp<uint64_t>(kWindowBytes / made.blocks->block_text_bytes(), 1, kLargestWindow);
-    made.windows = (made.blocks->block_count() + made.window_size - 1) / made.window_size;
-    made.epoch_length = made.windows * kPlaces;
+    made.windows = (end - begin + made.window_size - 1) / made.window_size;
+    made.pass_length = made.windows * kPlaces;
   }
   generations_.push_back(std::move(made));
 }
 
-const DocumentOrder::Generation& DocumentOrder::generation(uint64_t ordinal) const {
-  while (options_.endless && source_->grows()) {
-    const Generation& last = generations_.back();
-    uint64_t begin = last.first + (decided_ + 1 - last.first_epoch) * last.epoch_length;
-    if (ordinal < begin) break;
-    SourcePtr grown = source_->at_epoch(++decided_);
-    if (grown != nullptr) add_generation(begin, decided_, grown, last.validation.for_grown(grown));
+void DocumentOrder::add_pass() const {
+  const Generation& last = generations_.back();
+  const uint64_t epoch = last.first_epoch + (decided_ - 1 - last.first) / last.pass_length;
+  SourcePtr grown = source_->at_look(++looks_);
+  if (grown != nullptr) {
+    const auto blocks = blocks_of(grown);
+    const uint64_t end = blocks == nullptr ? grown->document_count() : blocks->block_count();
+    // Files without a single document are no pass.
+    if (end == last.end) grown = nullptr;
   }
+  if (grown != nullptr) {
+    add_generation(decided_, epoch, grown, last.validation.for_grown(grown), last.end);
+  } else if (last.partial()) {
+    add_generation(decided_, epoch + 1, last.source, last.validation, 0);
+  }
+  decided_ += generations_.back().pass_length;
+}
+
+const DocumentOrder::Generation& DocumentOrder::generation(uint64_t ordinal) const {
+  while (options_.endless && source_->grows() && ordinal >= decided_) add_pass();
   auto at = generations_.end() - 1;
   while (at->first > ordinal) --at;
   return *at;
@@ -66,14 +81,14 @@ std::optional<OrderedDocument> DocumentOrder::next(uint64_t ordinal) const {
   }
   while (true) {
     const Generation& at = generation(ordinal);
-    uint64_t passed = (ordinal - at.first) / at.epoch_length;
+    uint64_t passed = (ordinal - at.first) / at.pass_length;
     if (options_.epochs > 0 && at.first_epoch + passed >= options_.epochs) return std::nullopt;
-    uint64_t begin = at.first + passed * at.epoch_length;
-    uint64_t end = at.epoch_length > UINT64_MAX / 2 ? UINT64_MAX : begin + at.epoch_length;
+    uint64_t begin = at.first + passed * at.pass_length;
+    uint64_t end = at.pass_length > UINT64_MAX / 2 ? UINT64_MAX : begin + at.pass_length;
     auto found =
         at.blocks == nullptr ? next_flat(at, ordinal, end) : next_in_blocks(at, ordinal, end);
     if (found) return found;
-    if (ordinal == begin || end == UINT64_MAX) {
+    if ((ordinal == begin && !at.partial()) || end == UINT64_MAX) {
       fail("source " + name_, "no document in this part of the split", "at least one",
            "hold out another share, or give more documents");
     }
@@ -83,13 +98,14 @@ std::optional<OrderedDocument> DocumentOrder::next(uint64_t ordinal) const {
 
 std::optional<OrderedDocument> DocumentOrder::next_flat(const Generation& at, uint64_t ordinal,
                                                         uint64_t end) const {
-  uint64_t count = at.source->document_count();
-  bool endless = count == DocumentSource::kUnlimited;
-  uint64_t epoch = endless ? 0 : at.first_epoch + (ordinal - at.first) / count;
+  const bool endless = at.end == DocumentSource::kUnlimited;
+  const uint64_t count = at.end - at.begin;
+  const uint64_t epoch = endless ? 0 : at.first_epoch + (ordinal - at.first) / count;
   for (uint64_t skipped = 0; ordinal < end && skipped <= kLargestGap; ++skipped, ++ordinal) {
     uint64_t id = ordinal;
     if (!endless)
-      id = permuted_index((ordinal - at.first) % count, count, options_.seed, name_, epoch);
+      id = at.begin +
+           permuted_index((ordinal - at.first) % count, count, options_.seed, name_, epoch);
     if (at.validation.contains(options_.split, id)) return OrderedDocument{ordinal, id};
   }
   return std::nullopt;
@@ -97,12 +113,12 @@ std::optional<OrderedDocument> DocumentOrder::next_flat(const Generation& at, ui
 
 std::vector<uint64_t> DocumentOrder::window_blocks(const Generation& at, uint64_t number) const {
   uint64_t local = number - at.first / kPlaces;
-  uint64_t count = at.blocks->block_count(), epoch = at.first_epoch + local / at.windows;
+  uint64_t count = at.end - at.begin, epoch = at.first_epoch + local / at.windows;
   uint64_t begin = local % at.windows * at.window_size,
            end = std::min(count, begin + at.window_size);
   std::vector<uint64_t> list;
   for (uint64_t i = begin; i < end; ++i)
-    list.push_back(permuted_index(i, count, options_.seed, name_, epoch));
+    list.push_back(at.begin + permuted_index(i, count, options_.seed, name_, epoch));
   return list;
 }
 
@@ -144,9 +160,17 @@ std::optional<OrderedDocument> DocumentOrder::next_in_blocks(const Generation& a
 }
 
 uint64_t DocumentOrder::epoch(uint64_t ordinal) const {
+  // What comes behind the last document of a pass is decided when somebody reads on.
+  if (source_->grows() && ordinal > 0) --ordinal;
   const Generation& at = generation(ordinal);
   if (!options_.endless && at.blocks != nullptr) return 0;
-  return at.first_epoch + (ordinal - at.first) / at.epoch_length;
+  return at.first_epoch + (ordinal - at.first) / at.pass_length;
+}
+
+uint64_t DocumentOrder::looks(uint64_t ordinal) const {
+  if (ordinal == 0 || !options_.endless || !source_->grows()) return 0;
+  const Generation& at = generation(ordinal - 1);
+  return at.looks + (ordinal - 1 - at.first) / at.pass_length;
 }
 
 uint64_t DocumentOrder::round() const {
@@ -161,7 +185,9 @@ void DocumentOrder::load_ahead(uint64_t ordinal, WorkerPool& pool) const {
   uint64_t mark;
   if (options_.endless) {
     mark = ordinal / kPlaces + 1;
-    if (mark == loaded_ahead_) return;
+    // What the next pass reads is not known yet.
+    const bool last = source_->grows() && mark * kPlaces >= decided_;
+    if (mark == loaded_ahead_ || last) return;
     wanted = window_blocks(at, mark);
   } else {
     mark = BlockSource::block_of(ordinal) + 1;

@@ -5,8 +5,10 @@
 // blocks, and in each window of consecutive ones (16 MiB of text) a permutation of their documents;
 // an ordinal is window << 24 | place, so that it names a place without counting what lies before.
 //
-// A source that grows (watched_source.h) is asked at the beginning of each epoch; what it is from
-// then on counts its ordinals from that epoch's first.
+// A source that grows (watched_source.h) is asked at the end of each pass.  What joined is read
+// next, alone and once, within the same epoch; where nothing joined, the next epoch reads
+// everything.  So an epoch is over when all that is there was read, and nothing is repeated before
+// that.
 #pragma once
 
 #include <deque>
@@ -42,6 +44,8 @@ class DocumentOrder {
   // Throws when an endless order has none.
   std::optional<OrderedDocument> next(uint64_t ordinal) const;
   uint64_t epoch(uint64_t ordinal) const;
+  // Looks (DocumentSource::at_look) on which the documents before `ordinal` depend.
+  uint64_t looks(uint64_t ordinal) const;
   // Documents after which a stream has surely seen every one there is.
   uint64_t round() const;
   // Lets workers load what comes after the window of `ordinal`.
@@ -50,16 +54,21 @@ class DocumentOrder {
   const SourcePtr& source(uint64_t ordinal) const { return generation(ordinal).source; }
 
  private:
-  // What the source is from an epoch on.
+  // Equal passes over the same documents, one after another.
   struct Generation {
     uint64_t first = 0;  // ordinal
     uint64_t first_epoch = 0;
+    uint64_t looks = 0;  // that the source was asked before
     SourcePtr source;
     std::shared_ptr<const BlockSource> blocks;  // the same without wrappers; null: flat
     ValidationSplit validation;
-    uint64_t window_size = 1;   // blocks
-    uint64_t windows = 1;       // in an epoch
-    uint64_t epoch_length = 0;  // ordinals; UINT64_MAX without end
+    uint64_t begin = 0;  // documents (blocks) [begin, end) are read
+    uint64_t end = 0;
+    uint64_t window_size = 1;  // blocks
+    uint64_t windows = 1;      // in a pass
+    uint64_t pass_length = 0;  // ordinals; UINT64_MAX without end
+
+    bool partial() const { return begin > 0; }
   };
   // Consecutive blocks of the permutation, with the number of documents before each.
   struct Window {
@@ -67,10 +76,13 @@ class DocumentOrder {
     std::vector<uint64_t> blocks;
     std::vector<uint64_t> first;  // one more than blocks: the last is the sum
   };
-  void add_generation(uint64_t first, uint64_t epoch, SourcePtr source,
-                      ValidationSplit validation) const;
+  // Passes over the documents (blocks) of `source` from `begin` on.
+  void add_generation(uint64_t first, uint64_t epoch, SourcePtr source, ValidationSplit validation,
+                      uint64_t begin) const;
   const Generation& generation(uint64_t ordinal) const;
-  // Within the epoch that ends before `end`.
+  // Asks a growing source what the next pass is.
+  void add_pass() const;
+  // Within the pass that ends before `end`.
   std::optional<OrderedDocument> next_flat(const Generation& at, uint64_t ordinal,
                                            uint64_t end) const;
   std::optional<OrderedDocument> next_in_blocks(const Generation& at, uint64_t ordinal,
@@ -82,7 +94,8 @@ class DocumentOrder {
   std::string name_;
   OrderOptions options_;
   mutable std::deque<Generation> generations_;  // never empty
-  mutable uint64_t decided_ = 0;  // the last epoch that a growing source was asked for
+  mutable uint64_t looks_ = 0;                  // that a growing source was asked
+  mutable uint64_t decided_ = 0;                // where its next pass begins
   mutable std::deque<Window> recent_;
   mutable uint64_t loaded_ahead_ = UINT64_MAX;
 };

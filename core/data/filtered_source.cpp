@@ -27,8 +27,8 @@ Table FilteredSource::manifest() const {
   return manifest;
 }
 
-SourcePtr FilteredSource::at_epoch(uint64_t epoch) const {
-  SourcePtr grown = source_->at_epoch(epoch);
+SourcePtr FilteredSource::at_look(uint64_t look) const {
+  SourcePtr grown = source_->at_look(look);
   if (grown == nullptr) return nullptr;
   return std::make_shared<FilteredSource>(std::move(grown), filters_, cache_folder_);
 }

@@ -26,7 +26,8 @@ class FilteredSource : public DocumentSource {
   std::vector<std::string> filter_rules() const override { return chain_.rules(); }
   SourcePtr wrapped() const override { return source_; }
   bool grows() const override { return source_->grows(); }
-  SourcePtr at_epoch(uint64_t epoch) const override;
+  SourcePtr at_look(uint64_t look) const override;
+  std::string joined_until(uint64_t look) const override { return source_->joined_until(look); }
 
  private:
   SourcePtr source_;

@@ -73,7 +73,7 @@ void LaneFeeder::note_bad(size_t source, const ReadDocument& document) {
       static_cast<double>(counts.bad_documents) > options_.bad_share * static_cast<double>(seen)) {
     fail("source " + names_[source],
          std::to_string(counts.bad_documents) + " bad documents of " + std::to_string(seen),
-         "at most a share of " + std::to_string(options_.bad_share),
+         "at most a share of " + Value(options_.bad_share).to_text(),
          "the last: " + document.reason);
   }
 }

@@ -46,6 +46,19 @@ void take_dropped(const Table& entry, size_t rules, SourceCounts& counts) {
   }
 }
 
+// That what joined a growing source until the cursor was taken is what has joined here.
+void check_joined(const Table& entry, const DocumentSource& source, const std::string& name) {
+  if (!source.grows()) return;
+  const uint64_t looks = static_cast<uint64_t>(cursor_int(entry, "looks"));
+  const Value* joined = find(entry, "joined");
+  const std::string here = source.joined_until(looks);
+  if (joined != nullptr && joined->is_string() && joined->as_string() == here) return;
+  fail("cursor: source " + name,
+       here.empty() ? "a journal of fewer than " + std::to_string(looks + 1) + " looks"
+                    : "a journal of other files",
+       "the journal of the run, which says what joined when", "bring it back, or start a new run");
+}
+
 }  // namespace
 
 Table LaneFeeder::cursor() const {
@@ -77,7 +90,13 @@ Table LaneFeeder::cursor() const {
                             {"documents", counts.documents},
                             {"bad_documents", counts.bad_documents},
                             {"empty_documents", counts.empty_documents}});
-    if (!dropped.empty()) sources.back().as_table()["dropped"] = std::move(dropped);
+    Table& entry = sources.back().as_table();
+    if (!dropped.empty()) entry["dropped"] = std::move(dropped);
+    if (sources_[i].source->grows()) {
+      const uint64_t looks = orders_[i]->looks(counts.ordinal);
+      entry["looks"] = looks;
+      entry["joined"] = sources_[i].source->joined_until(looks);
+    }
   }
   return {{"format", kCursorFormat},
           {"seed", options_.order.seed},
@@ -126,6 +145,7 @@ void LaneFeeder::seek(const Table& cursor) {
       fail("cursor: source " + std::to_string(i + 1), name ? name->to_text() : "no name",
            names_[i]);
     }
+    check_joined(entry, *sources_[i].source, names_[i]);
     target.counts[i] = {static_cast<uint64_t>(cursor_int(entry, "ordinal")),
                         cursor_int(entry, "served_tokens"),
                         cursor_int(entry, "taken_tokens"),

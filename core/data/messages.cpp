@@ -141,7 +141,11 @@ std::vector<Message> split_messages(std::string_view text, const MessageOptions&
       }
     }
     close(std::min(at, text.size()), first);
-    if (at == std::string_view::npos) return messages;
+    if (at == std::string_view::npos) {
+      // An opening at the end asks for an answer that stands elsewhere.
+      if (messages.size() > 1 && messages.back().content.empty()) messages.pop_back();
+      return messages;
+    }
     first = false;
     role = next;
     begin = at + length;

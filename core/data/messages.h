@@ -46,7 +46,7 @@ struct MessageOptions {
 std::vector<Message> parse_messages(std::string_view json, const MessageOptions& options,
                                     const std::string& place);
 // The turns of a text with marks; what stands before the first mark is a turn of "user" unless it
-// is blank.
+// is blank.  A mark at the end with nothing behind it opens no turn.
 std::vector<Message> split_messages(std::string_view text, const MessageOptions& options);
 // Appends the turns to the document, with a span around everything that is not trained once.
 void append_messages(const std::vector<Message>& messages, const MessageOptions& options,

@@ -205,10 +205,18 @@ SourcePtr open_watched(const std::string& given_path, const std::string& path, c
     }
     return names;
   };
-  folder.open = [given_path, path, table, kind](const std::vector<std::string>& paths) {
-    OptionReader reader(table, "data " + given_path);
+  // The size of pieces is that of the first files: those that join must not move the ids of others.
+  auto pieces = std::make_shared<int64_t>(0);
+  folder.open = [given_path, path, table, kind, pieces](const std::vector<std::string>& paths) {
+    Table options = table;
+    if (*pieces > 0) options["document_bytes"] = *pieces;
+    OptionReader reader(options, "data " + given_path);
     Common again(fs::path(path).filename().string(), reader);
-    return make_source(kind, again.name, open_source_files(paths, path, again.cache), reader);
+    SourcePtr source =
+        make_source(kind, again.name, open_source_files(paths, path, again.cache), reader);
+    if (const auto* text = dynamic_cast<const TextSource*>(source.get()))
+      *pieces = text->piece_bytes();
+    return source;
   };
   return std::make_shared<WatchedSource>(std::move(folder));
 }

@@ -7,8 +7,8 @@ namespace rmkv {
 
 namespace {
 
-const std::vector<std::string> kPipes = {"trim", "before",  "after",       "think",
-                                         "or",   "without", "calculations"};
+const std::vector<std::string> kPipes = {"trim", "before",  "after",        "think",
+                                         "or",   "without", "calculations", "line"};
 
 std::string trimmed(const std::string& text) {
   size_t begin = text.find_first_not_of(" \t\r\n");
@@ -30,6 +30,7 @@ std::string piped(std::string text, const std::string& name, const std::string& 
   if (name == "or") return text.empty() ? argument : text;
   if (name == "before") return text.substr(0, text.find(argument));
   if (name == "without") return without(std::move(text), argument, "");
+  if (name == "line") return text.empty() ? text : text + "\n";
   if (name == "calculations") return without(std::move(text), "<<", ">>");
   if (name == "after") {
     size_t at = text.find(argument);

@@ -10,6 +10,7 @@
 //   without:MARK    every MARK taken out
 //   calculations    without calculator annotations: <<48/2=24>>
 //   or:TEXT         TEXT when the field is missing, null or empty
+//   line            with a line end, unless it is empty
 #pragma once
 
 #include <string>

@@ -82,13 +82,18 @@ class DocumentSource {
   // The source with the same ids that this one stands before; null: none.
   virtual std::shared_ptr<const DocumentSource> wrapped() const { return nullptr; }
 
-  // Whether more documents may join at the beginning of an epoch (watched_source.h).
+  // Whether more documents may join between two passes (watched_source.h).
   virtual bool grows() const { return false; }
-  // Called once for each epoch from 1 on, in order: the source from that epoch on, which has this
+  // Called once at the end of each pass, with 1, 2, ...: the source from here on, which has this
   // one's documents under the same ids and more behind them; null: nothing joined.
-  virtual std::shared_ptr<const DocumentSource> at_epoch(uint64_t epoch) const {
-    (void)epoch;
+  virtual std::shared_ptr<const DocumentSource> at_look(uint64_t look) const {
+    (void)look;
     return nullptr;
+  }
+  // A hash of what there was at look 0 and has joined until `look`; "" where that is not known.
+  virtual std::string joined_until(uint64_t look) const {
+    (void)look;
+    return "";
   }
 
   // What the documents depend on: {kind, options..., files = [{path, size, hash}]}.  Equal

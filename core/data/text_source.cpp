@@ -50,6 +50,7 @@ TextSource::TextSource(std::string name, std::vector<SourceFile> files, TextSour
   uint64_t limit = static_cast<uint64_t>(options_.document_bytes);
   if (limit == 0)
     limit = std::clamp(total_bytes / kAutomaticPieces, kSmallestAutomatic, kLargestAutomatic);
+  piece_bytes_ = limit;
   for (SourceFile& given : files) {
     uint64_t size = given.file->size_bytes();
     if (whole && size > kLargestWhole) {

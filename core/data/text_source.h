@@ -33,6 +33,8 @@ class TextSource : public DocumentSource {
   // Hash of the file's relative name and the piece's number in it.
   uint64_t document_key(uint64_t id) const override;
   Table manifest() const override;
+  // The largest piece, chosen where the option leaves it open.
+  int64_t piece_bytes() const { return static_cast<int64_t>(piece_bytes_); }
 
  private:
   struct File {
@@ -49,6 +51,7 @@ class TextSource : public DocumentSource {
   TextSourceOptions options_;
   std::vector<File> files_;
   uint64_t count_ = 0;
+  uint64_t piece_bytes_ = 0;
 };
 
 }  // namespace rmkv

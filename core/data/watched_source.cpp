@@ -47,18 +47,18 @@ void WatchedSource::read_journal() {
   for (size_t begin = 0; begin < whole;) {
     size_t end = text.find('\n', begin);
     Value line = parse_json(text.substr(begin, end - begin), folder_.journal);
-    const Value *epoch = line.is_table() ? find(line.as_table(), "epoch") : nullptr,
+    const Value *number = line.is_table() ? find(line.as_table(), "look") : nullptr,
                 *files = line.is_table() ? find(line.as_table(), "files") : nullptr;
-    if (epoch == nullptr || files == nullptr || !files->is_list() ||
-        epoch->as_int() != static_cast<int64_t>(looks_.size()))
+    if (number == nullptr || files == nullptr || !files->is_list() ||
+        number->as_int() != static_cast<int64_t>(looks_.size()))
       fail(folder_.journal, "line " + std::to_string(looks_.size() + 1) + ": " + line.to_text(),
-           "what joined at epoch " + std::to_string(looks_.size()));
+           "what joined at look " + std::to_string(looks_.size()));
     for (const Value& file : files->as_list()) {
       const Value* path = file.is_table() ? find(file.as_table(), "path") : nullptr;
       if (path == nullptr || !path->is_string() || path->as_string().find("..") == 0)
         fail(folder_.journal, file.to_text(), "{path, size, hash} of a file in the folder");
     }
-    looks_.push_back({looks_.size(), files->as_list()});
+    add_look(files->as_list());
     begin = end + 1;
   }
 }
@@ -78,44 +78,55 @@ void WatchedSource::check_files(const List& files) const {
   }
 }
 
-const WatchedSource::Look& WatchedSource::look(uint64_t epoch) const {
-  if (epoch < looks_.size()) return looks_[epoch];
-  RMKV_ASSERT(epoch == looks_.size());
+void WatchedSource::add_look(List files) const {
+  const std::string before = looks_.empty() ? "" : looks_.back().joined;
+  std::string joined = content_hash(before + write_json(files));
+  looks_.push_back({std::move(files), std::move(joined)});
+}
+
+const WatchedSource::Look& WatchedSource::look(uint64_t number) const {
+  if (number < looks_.size()) return looks_[number];
+  RMKV_ASSERT(number == looks_.size());
   std::set<std::string> known;
   for (const Look& earlier : looks_) {
     check_files(earlier.files);
     for (const Value& file : earlier.files) known.insert(path_of(file));
   }
-  Look made{epoch, {}};
+  List files;
   for (const std::string& name : folder_.list()) {
     std::string path = folder_.path + "/" + name;
     // What is there at the start was meant.
-    if (known.count(name) == 0 && (epoch == 0 || left_alone(path)))
-      made.files.push_back(describe_file(path, name));
+    if (known.count(name) == 0 && (number == 0 || left_alone(path)))
+      files.push_back(describe_file(path, name));
   }
   if (!folder_.journal.empty()) {
-    append_file(folder_.journal, write_json(Table{{"epoch", epoch}, {"files", made.files}}) + "\n");
+    append_file(folder_.journal, write_json(Table{{"look", number}, {"files", files}}) + "\n");
     sync_path(folder_.journal);
   }
-  looks_.push_back(std::move(made));
+  add_look(std::move(files));
   return looks_.back();
 }
 
-std::vector<std::string> WatchedSource::paths_until(uint64_t epoch) const {
+std::vector<std::string> WatchedSource::paths_until(uint64_t number) const {
   std::vector<std::string> paths;
-  for (uint64_t i = 0; i <= epoch; ++i) {
+  for (uint64_t i = 0; i <= number; ++i) {
     for (const Value& file : looks_[i].files) paths.push_back(folder_.path + "/" + path_of(file));
   }
   return paths;
 }
 
-SourcePtr WatchedSource::at_epoch(uint64_t epoch) const {
+SourcePtr WatchedSource::at_look(uint64_t number) const {
   std::lock_guard lock(mutex_);
-  bool known = epoch < looks_.size();
-  const Look& at = look(epoch);
+  bool known = number < looks_.size();
+  const Look& at = look(number);
   if (at.files.empty()) return nullptr;
   if (known) check_files(at.files);
-  return folder_.open(paths_until(epoch));
+  return folder_.open(paths_until(number));
+}
+
+std::string WatchedSource::joined_until(uint64_t number) const {
+  std::lock_guard lock(mutex_);
+  return number < looks_.size() ? looks_[number].joined : "";
 }
 
 Table WatchedSource::manifest() const {

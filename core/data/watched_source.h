@@ -1,12 +1,12 @@
 // A folder into which files may be put while a stream reads it.
 //
-// At the beginning of each epoch the folder is looked at; files that came join then, behind those
-// that were there, so that ids stay.  Every look is written to a journal before anything of it is
-// read ({"epoch": 3, "files": [{path, size, hash}]}, one line each, also when nothing came): a
-// stream that resumes, from wherever, asks the journal first and so reads what the killed one read.
+// At the end of each pass the folder is looked at; files that came are read next, behind those that
+// were there, so that ids stay (document_order.h: what is new comes before anything is repeated).
+// Every look is written to a journal before anything of it is read ({"look": 3, "files": [{path,
+// size, hash}]}, one line each, also when nothing came): a stream that resumes, from wherever, asks
+// the journal first and so reads what the killed one read; cursors name the looks they depend on.
 // Files that went away or changed are named and end the stream.  A file joins once it has been left
-// alone for two seconds; hidden names do not count.  Within one run a file is never read twice an
-// epoch or dropped: an epoch's files are fixed when it begins.
+// alone for two seconds; hidden names do not count.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,7 @@ struct WatchedFolder {
 
 class WatchedSource : public DocumentSource {
  public:
-  // Epoch 0 is what the journal says, or what is there now.
+  // Look 0 is what the journal says, or what is there now.
   explicit WatchedSource(WatchedFolder folder);
 
   std::string name() const override { return first_->name(); }
@@ -38,25 +38,27 @@ class WatchedSource : public DocumentSource {
   std::optional<uint64_t> nth(uint64_t n) const override { return first_->nth(n); }
   Document document(uint64_t id) const override { return first_->document(id); }
   uint64_t document_key(uint64_t id) const override { return first_->document_key(id); }
-  // That of epoch 0; the journal tells the rest.
+  // That of look 0; the journal tells the rest.
   Table manifest() const override;
   SourcePtr wrapped() const override { return first_; }
   bool grows() const override { return true; }
-  SourcePtr at_epoch(uint64_t epoch) const override;
+  SourcePtr at_look(uint64_t look) const override;
+  std::string joined_until(uint64_t look) const override;
 
  private:
   struct Look {
-    uint64_t epoch = 0;
-    List files;  // as describe_file tells
+    List files;          // that joined, as describe_file tells
+    std::string joined;  // hash of this look and all before
   };
   void read_journal();
-  const Look& look(uint64_t epoch) const;  // with the mutex held; decides where nothing is known
+  void add_look(List files) const;
+  const Look& look(uint64_t number) const;  // with the mutex held; decides where nothing is known
   void check_files(const List& files) const;
-  std::vector<std::string> paths_until(uint64_t epoch) const;
+  std::vector<std::string> paths_until(uint64_t number) const;
 
   WatchedFolder folder_;
   mutable std::mutex mutex_;
-  mutable std::vector<Look> looks_;  // of epochs 0, 1, 2, ...
+  mutable std::vector<Look> looks_;
   SourcePtr first_;
 };
 

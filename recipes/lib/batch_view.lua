@@ -5,6 +5,8 @@
 
 local M = {}
 
+local reset_mark = "▸"
+
 ---@class Run
 ---@field text string decoded tokens, undivided
 ---@field weight number factor on the loss: 0 is read but not predicted
@@ -60,7 +62,11 @@ function M.rows(batch, tokenizer, source_names)
   local rows = {}
   for lane = 1, batch.lanes do
     local source = batch:sources():select(1, lane):totable()[1]
-    rows[lane] = { source = source_names[source + 1] or "no source", runs = runs_of(batch, lane, tokenizer) }
+    local runs, width = runs_of(batch, lane, tokenizer), batch.segments * batch.segment_tokens
+    local full = batch:documents():select(1, lane):totable()[width] >= 0
+    rows[lane] = {
+      source = source_names[source + 1] or "no source", runs = runs, goes_on = full and not runs[#runs].special,
+    }
   end
   return rows
 end
@@ -71,25 +77,49 @@ local function label(run)
   return run.weight == 1 and "trained" or ("trained x%g"):format(run.weight)
 end
 
+---What the marks of M.text mean.
+function M.legend(colored)
+  local marks = colored and "dim: read, not trained; inverse: special token; yellow: another weight"
+    or "⟦…⟧: read, not trained; ⟦xN …⟧: trained with weight N"
+  return ("%s; %s: memory is reset; …: goes on in the next batch"):format(marks, reset_mark)
+end
+
+local function colored_run(run)
+  local code = run.weight == 0 and "2" or (run.weight > 0 and run.weight ~= 1) and "33" or "0"
+  if run.special then code = code .. ";7" end
+  return ("%s\27[%sm%s\27[0m"):format(run.reset and ("\27[36m%s\27[0m"):format(reset_mark) or "", code, visible(run.text))
+end
+
+-- Neighbours of equal weight that no reset divides share their brackets.
+local function plain_row(runs)
+  local parts, open = {}, nil
+  for _, run in ipairs(runs) do
+    local bracket = run.weight == 0 and "⟦" or run.weight > 0 and run.weight ~= 1 and ("⟦x%g "):format(run.weight) or nil
+    local goes_on = bracket == open and not run.reset
+    if open and not goes_on then parts[#parts + 1] = "⟧" end
+    if run.reset then parts[#parts + 1] = reset_mark end
+    if bracket and not goes_on then parts[#parts + 1] = bracket end
+    parts[#parts + 1] = visible(run.text)
+    open = bracket
+  end
+  return table.concat(parts) .. (open and "⟧" or "")
+end
+
 ---Terminal text.  With colours: dim is read but not trained, inverse is a special token, yellow has another weight.
 ---Without: the same in brackets, ⟦…⟧ around what is not trained.
 function M.text(rows, options)
   local lines = {}
   for number, row in ipairs(rows) do
     lines[#lines + 1] = ("-- row %d, %s"):format(number, row.source)
-    local parts = {}
-    for _, run in ipairs(row.runs) do
-      local text = visible(run.text)
-      if run.reset then parts[#parts + 1] = options.colored and "\27[36m|\27[0m" or "|" end
-      if options.colored then
-        local code = run.special and "7" or run.weight == 0 and "2" or
-          (run.weight > 0 and run.weight ~= 1) and "33" or "0"
-        parts[#parts + 1] = ("\27[%sm%s\27[0m"):format(code, text)
-      elseif run.weight == 0 then parts[#parts + 1] = "⟦" .. text .. "⟧"
-      elseif run.weight > 0 and run.weight ~= 1 then parts[#parts + 1] = ("⟦x%g %s⟧"):format(run.weight, text)
-      else parts[#parts + 1] = text end
+    local text
+    if options.colored then
+      local parts = {}
+      for i, run in ipairs(row.runs) do parts[i] = colored_run(run) end
+      text = table.concat(parts)
+    else
+      text = plain_row(row.runs)
     end
-    lines[#lines + 1] = table.concat(parts)
+    lines[#lines + 1] = text .. (row.goes_on and "…" or "")
   end
   return table.concat(lines, "\n")
 end
@@ -110,14 +140,14 @@ function M.html(rows, title)
   local parts = {
     "<!doctype html><html lang=en><meta charset=utf-8><title>", escaped(title), "</title><style>", style,
     "</style><h1>", escaped(title), "</h1><p>Grey is read but not trained, marked is a special token, ",
-    "<span class=reset>|</span> resets the memory.</p>",
+    "<span class=reset>", reset_mark, "</span> resets the memory.</p>",
   }
   for number, row in ipairs(rows) do
     parts[#parts + 1] = ("<h2>Row %d, %s</h2><pre>"):format(number, escaped(row.source))
     for _, run in ipairs(row.runs) do
       local class = run.special and "special" or run.weight == 0 and "prompt" or
         (run.weight > 0 and run.weight ~= 1) and "weighted" or "plain"
-      if run.reset then parts[#parts + 1] = "<span class=reset>|</span>" end
+      if run.reset then parts[#parts + 1] = "<span class=reset>" .. reset_mark .. "</span>" end
       parts[#parts + 1] = ('<span class=%s title="%s">%s</span>'):format(class, label(run), escaped(run.text))
     end
     parts[#parts + 1] = "</pre>"

@@ -6,7 +6,7 @@
 --   notes.txt  books/  rows.jsonl.gz  table.csv  shards/ (of .parquet)  tokens.bin  ids.npy    files and folders
 --   hub:owner/name[@rev][:config/split]   a data set of the hub, from its local cache or over the network
 --   gsm8k  gsm8k:FILE              a known data set (lib/presets.lua), from the hub or from a file
---   watch:FOLDER                   a folder whose new files join at the next epoch
+--   watch:FOLDER                   a folder; files that come into it are read before any other again
 --
 -- `--filter` drops documents of all but Lua sources: gopher, gopher_quality, gopher_repetition, c4, fineweb, dedup,
 -- length=MIN:MAX[:tokens]; thresholds behind colons: gopher:min_words=20:max_words=5000.
@@ -17,11 +17,12 @@ local M = {}
 
 -- "books*2" -> "books", 2
 local function split_weight(argument)
-  local path, weight = argument:match("^(.*)%*([%d.eE+-]+)$")
-  if not path then return argument, 1 end
+  local path, weight = argument:match "^(.*)%*([^*/]*)$"
+  -- A file may have a star in its name.
+  if not path or rmkv.system.exists(argument) then return argument, 1 end
   local number = tonumber(weight)
-  if not number or number <= 0 then
-    error(("--data %s: the weight after * must be a positive number"):format(argument), 0)
+  if not number or number <= 0 or number == math.huge then
+    error(("--data %s: got '%s' behind the *, expected a weight above 0"):format(argument, weight), 0)
   end
   return path, number
 end
@@ -110,6 +111,17 @@ function M.apply_temperature(sources, temperature)
   end
 end
 
+-- What cannot be opened is a mistake in the arguments: one line, without a trace of this program.
+local function open(argument, path, options)
+  local ok, source = pcall(rmkv.data.open, path, options)
+  if ok then return source end
+  if tostring(source):find "interrupted$" then error(source, 0) end
+  local text = tostring(source):gsub("^[^ ]*recipes/lib/data.lua:%d+: ", ""):gsub("^rmkv%.data%.open: ", "")
+  if text:find "^data " then error("--" .. text, 0) end
+  local option = text:find "^filter" and "--filter: " or ("--data %s: "):format(argument)
+  error(option .. text:gsub("^filter%.name: ", ""), 0)
+end
+
 -- A preset and the path behind its name; nil when the argument names none.
 local function preset_of(path)
   local name, rest = path:match "^([%w_-]+):(.+)$"
@@ -135,7 +147,7 @@ local function watched(path, opt, run_folder)
   if run_folder then
     options.journal = ("%s/watched_%s.jsonl"):format(run_folder, path:gsub("/+$", ""):match "[^/]+$")
   end
-  return rmkv.data.open(path, options)
+  return open("watch:" .. path, path, options)
 end
 
 ---One source from a data argument.
@@ -160,11 +172,11 @@ function M.source(argument, opt, run_folder)
   if preset then
     if not below then error(("--data %s: name the file, as in %s:FILE"):format(argument, path), 0) end
     local options = add_common(copy(preset.options), opt)
-    return { source = rmkv.data.open(resolved(below, opt), options), weight = weight }
+    return { source = open(argument, resolved(below, opt), options), weight = weight }
   end
   path = resolved(path, opt)
   if path:match "%.lua$" then return { source = rmkv.data.lua(path, { seed = opt.seed }), weight = weight } end
-  return { source = rmkv.data.open(path, add_common(row_options(path, opt), opt)), weight = weight }
+  return { source = open(argument, path, add_common(row_options(path, opt), opt)), weight = weight }
 end
 
 ---Names of the known data sets.

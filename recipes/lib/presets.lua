@@ -4,8 +4,9 @@
 -- is what rmkv.data.open takes: templates with loss weights, or a conversation.  Only answers are trained.  To read a
 -- set of your own, copy one of these and change the columns.
 
+-- `prompt` ends its last line itself: what may be missing brings its line end along ("|line").
 local answer_only = function(prompt, answer)
-  return { parts = { { text = prompt .. "\n<start>", loss = 0 }, { text = answer .. "<end>" } } }
+  return { parts = { { text = prompt .. "<start>", loss = 0 }, { text = answer .. "<end>" } } }
 end
 
 -- Llama-3 headers around each turn, as in the first version of Nemotron's `input`.
@@ -24,27 +25,24 @@ return {
   glaive = {
     about = "questions, reasoning between <think> and </think>, answers (Apache-2.0)",
     path = "hub:glaiveai/reasoning-v1-20m",
-    options = answer_only("{prompt}", "{response|trim}"),
+    options = answer_only("{prompt|trim}\n", "{response|trim}"),
   },
   -- Sets with the reasoning in a column of its own.
   reasoning = {
     about = "prompt, reasoning and answer in three columns; the reasoning is wrapped in <think>",
-    options = answer_only("{prompt}", "{reasoning|or:|trim|think}{answer|trim}"),
+    options = answer_only("{prompt|trim}\n", "{reasoning|or:|trim|think}{answer|trim}"),
   },
   nemotron = {
     about = "chat part of Llama-Nemotron post-training (CC-BY-4.0)",
     path = "hub:nvidia/Llama-Nemotron-Post-Training-Dataset:SFT/chat",
     options = {
       parts = {
+        -- Later versions say "detailed thinking on" in a column of its own.
+        { text = "{system_prompt|or:|trim|line}", loss = 0 },
         {
-          messages = {
-            field = "input", marks = llama3_marks, remove = { "<|eot_id|>", "<|begin_of_text|>" },
-            -- The answer stands in a column of its own; an empty opening at the end of `input` is dropped.
-            turns = { assistant = { after = "" }, user = { after = "\n" } },
-          },
+          messages = { field = "input", marks = llama3_marks, remove = { "<|eot_id|>", "<|begin_of_text|>" } },
         },
-        { text = "<start>", loss = 0 },
-        -- One answer without marks; the first version ends it with <|eot_id|>.
+        -- The answer to the last turn, without marks; the first version ends it with <|eot_id|>.
         {
           messages = {
             field = "output", marks = llama3_marks, remove = { "<|eot_id|>" },
@@ -57,12 +55,12 @@ return {
   dolly = {
     about = "15,000 instructions written by people (CC-BY-SA-3.0)",
     path = "hub:databricks/databricks-dolly-15k",
-    options = answer_only("{instruction}\n{context|or:}", "{response}"),
+    options = answer_only("{instruction|trim}\n{context|or:|trim|line}", "{response|trim}"),
   },
   gsm8k = {
     about = "school mathematics, steps as thoughts (MIT)",
     path = "hub:openai/gsm8k:main/train",
-    options = answer_only("{question}", "{answer|before:####|calculations|trim|think}{answer|after:####|trim}"),
+    options = answer_only("{question|trim}\n", "{answer|before:####|calculations|trim|think}{answer|after:####|trim}"),
   },
   ["hh-rlhf"] = {
     about = "conversations, the preferred answers (MIT)",

@@ -292,6 +292,7 @@ TEST_CASE("template pipes") {
   CHECK(filled("{a|before:####|calculations|trim|think}{a|after:####|trim}") ==
         "<think>x 2</think>2");
   CHECK(filled("{n|or:none}{missing|or:-}{t|think}") == "none-<think>y</think>z");
+  CHECK(filled("{n|or:|line}{t|after:/think>|line}.") == "z\n.");
   CHECK(filled("{a|without:x }") == "<<1+1=2>>2 \n#### 2");
   CHECK_THROWS_WITH(filled("{a|trm}"), Catch::Contains("trim"));
   CHECK_THROWS_AS(filled("{n}"), BadDocument);

@@ -1,4 +1,5 @@
-// Files that join a watched folder: at the next epoch, by the journal, the same after every resume.
+// Files that join a watched folder: before anything is repeated, by the journal, the same after
+// every resume.
 #include "core/data/watched_source.h"
 
 #include <filesystem>
@@ -36,15 +37,16 @@ std::string rows(const std::string& name, int count) {
 
 struct Watched {
   Watched(const TemporaryFolder& folder, int64_t threads, const Table& more = {},
-          double share = 0.1) {
+          double share = 0.1, int64_t lanes = 2, int64_t epochs = 0) {
     Table opened = more;
     opened["watch"] = true;
     opened["journal"] = folder.path() + "/journal";
     opened["cache"] = folder.path() + "/cache";
     StreamOptions options;
-    options.lanes = 2;
+    options.lanes = lanes;
     options.pack_tokens = 0;
     options.threads = threads;
+    if (epochs > 0) options.exhaustion = "stop", options.epochs = epochs;
     options.prefetch_tokens = 100;
     options.validation_share = share;
     stream = std::make_unique<TokenStream>(
@@ -73,7 +75,7 @@ std::vector<std::string> texts_of(const Batch& batch) {
 
 }  // namespace
 
-TEST_CASE("new files of a watched folder join with the next epoch, and all come once an epoch") {
+TEST_CASE("new files of a watched folder are read once before anything is repeated") {
   for (const char* ending : {".jsonl", ".txt"}) {
     const std::string end = ending;
     INFO(end);
@@ -87,33 +89,102 @@ TEST_CASE("new files of a watched folder join with the next epoch, and all come 
     };
     fill("a", "a", 10);
     fill("b", "b", 10);
-    const size_t before = 20, after = 27;
-    Watched watched(folder, 0, {}, 0);
-    std::map<std::string, size_t> seen;
-    size_t count = 0;
-    auto read = [&] {
-      for (const std::string& text : texts_of(watched.stream->next(1, 64))) {
-        ++seen[text];
-        ++count;
-      }
+    // One lane, nothing read ahead: texts come one by one, looks happen between them.
+    Watched watched(folder, 0, {}, 0, 1);
+    std::vector<std::string> order;
+    auto read = [&](size_t until) {
+      while (order.size() < until) order.push_back(texts_of(watched.stream->next(1, 64))[0]);
     };
-    read();
+    read(15);
     fill("0", "c", 7);  // its name sorts before the others'
-    while (count < before) read();
-    CHECK(seen.size() == before);  // none of the new ones in the first epoch
-    while (count < before + 3 * after - 1) read();
-    // Two lanes: one document of the next epoch may have begun.
-    size_t old_ones = 0, new_ones = 0;
-    for (const auto& [text, times] : seen) {
-      INFO(text);
-      const size_t expected = text[0] == 'c' ? 3 : 4;
-      (text[0] == 'c' ? new_ones : old_ones) += 1;
-      CHECK(times + 1 >= expected);
-      CHECK(times <= expected + 1);
+    read(24);
+    fill("1", "d", 3);
+    read(30 + 30 + 30);
+    auto part = [&](size_t begin, size_t end_place) {
+      std::map<char, std::set<std::string>> names;
+      for (size_t i = begin; i < end_place; ++i) names[order[i][0]].insert(order[i]);
+      return names;
+    };
+    auto first = part(0, 20);
+    CHECK(first['a'].size() + first['b'].size() == 20);
+    CHECK(part(20, 27)['c'].size() == 7);
+    CHECK(part(27, 30)['d'].size() == 3);
+    for (size_t begin : {30, 60}) {
+      auto whole = part(begin, begin + 30);
+      CHECK(whole['a'].size() + whole['b'].size() == 20);
+      CHECK(whole['c'].size() == 7);
+      CHECK(whole['d'].size() == 3);
     }
-    CHECK(old_ones == before);
-    CHECK(new_ones == after - before);
+    CHECK(watched.epoch() == 2);
   }
+}
+
+TEST_CASE("a stream of one epoch ends when a watched folder has nothing new") {
+  TemporaryFolder folder;
+  put(folder, "data/a.jsonl", rows("a", 20));
+  auto open = [&] { return std::make_unique<Watched>(folder, 1, Table{}, 0, 2, 1); };
+  auto watched = open();
+  std::set<std::string> seen;
+  size_t count = 0;
+  while (true) {
+    Batch batch = watched->stream->next(1, 64);
+    if (batch.lanes == 0) break;
+    for (const std::string& text : texts_of(batch)) {
+      if (!text.empty()) ++count, seen.insert(text);
+    }
+    if (count == 4) put(folder, "data/b.jsonl", rows("b", 9));
+    if (count == 24) put(folder, "data/empty.jsonl", "\n\n");
+  }
+  CHECK(count == 29);
+  CHECK(seen.size() == 29);
+  // It has ended: what comes later is for another run.
+  put(folder, "data/c.jsonl", rows("c", 5));
+  Table cursor = watched->stream->cursor();
+  CHECK(watched->stream->next(1, 64).lanes == 0);
+  watched = open();
+  watched->stream->seek(cursor);
+  CHECK(watched->stream->next(1, 64).lanes == 0);
+}
+
+TEST_CASE("pieces of long texts keep their ids when files join") {
+  TemporaryFolder folder;
+  auto text = [](char letter, size_t bytes) {
+    std::string content;
+    while (content.size() < bytes) content += letter + std::to_string(content.size()) + " ";
+    return content;
+  };
+  put(folder, "data/a.txt", text('a', 5'000'000));
+  SourcePtr source = open_source(folder.path() + "/data", {{"watch", true}});
+  REQUIRE(source->document_count() > 100);
+  put(folder, "data/b.txt", text('b', 9'000'000));
+  SourcePtr grown = source->at_look(1);
+  REQUIRE(grown != nullptr);
+  for (uint64_t id = 0; id < source->document_count(); id += 17)
+    CHECK((grown->document(id).text == source->document(id).text));
+  CHECK(grown->document(source->document_count()).text[0] == 'b');
+}
+
+TEST_CASE("a cursor names the looks at a watched folder that it depends on") {
+  TemporaryFolder folder;
+  put(folder, "data/a.jsonl", rows("a", 10));
+  Watched watched(folder, 0, {}, 0);
+  for (int step = 0; step < 30; ++step) {
+    if (step == 2) put(folder, "data/b.jsonl", rows("b", 10));
+    watched.stream->next(1, 64);
+  }
+  const Table cursor = watched.stream->cursor();
+  const Table& place = find(cursor, "sources")->as_list()[0].as_table();
+  REQUIRE(find(place, "looks")->as_int() >= 3);
+  CHECK_NOTHROW(Watched(folder, 0, {}, 0).stream->seek(cursor));
+  const std::string journal = folder.path() + "/journal", content = read_file(journal);
+  auto refused = [&](const std::string& text, const std::string& why) {
+    write_file_atomic(journal, text);
+    CHECK_THROWS_WITH(Watched(folder, 0, {}, 0).stream->seek(cursor), Catch::Contains(why));
+  };
+  // An older copy of the journal; and none, so that all files are there from the start.
+  refused(content.substr(0, content.find('\n') + 1), "a journal of fewer than");
+  fs::remove(journal);
+  CHECK_THROWS_WITH(Watched(folder, 0, {}, 0).stream->seek(cursor), Catch::Contains("journal"));
 }
 
 TEST_CASE("a stream over a watched folder replays its journal after any resume") {
@@ -205,13 +276,13 @@ TEST_CASE("files of a watched folder that change or go away are named") {
   CHECK_NOTHROW(Watched(folder, 0));
   fs::remove(folder.path() + "/data/b.jsonl");
   CHECK_THROWS_WITH(Watched(folder, 0), Catch::Contains("b.jsonl missing"));
-  // A running stream meets it at the next epoch, or when it reads the file.
+  // A running stream meets it at its next look, or when it reads the file.
   auto run = [&] {
     for (int i = 0; i < 100; ++i) watched.stream->next(1, 64);
   };
   CHECK_THROWS_WITH(run(), Catch::Contains("b.jsonl"));
-  std::string path = write(folder, "journal", "{\"epoch\": 1, \"files\": []}\n");
-  CHECK_THROWS_WITH(Watched(folder, 0), Catch::Contains("epoch 0"));
+  std::string path = write(folder, "journal", "{\"look\": 1, \"files\": []}\n");
+  CHECK_THROWS_WITH(Watched(folder, 0), Catch::Contains("look 0"));
   write(folder, "journal", "nonsense\n");
   CHECK_THROWS_AS(Watched(folder, 0), Error);
   CHECK_THROWS_WITH(open_source(folder.path() + "/data/a.jsonl", {{"watch", true}}),

@@ -95,6 +95,14 @@ function M.nemotron_rows()
   local two = preset("nemotron", { row { { role = "system", content = "detailed thinking on" },
                                           { role = "user", content = "Hi there" } } })
   check.equal(two, text)
+  -- Later rows keep the system prompt apart; earlier answers of a conversation are trained like the last.
+  local three = row { { role = "user", content = "Hi there" } }
+  three.system_prompt = "detailed thinking on"
+  check.equal(preset("nemotron", { three }), text)
+  text, trained = preset("nemotron", { row(head:format "user" .. "a" .. tail .. head:format "assistant" .. "b" .. tail ..
+    head:format "user" .. "c" .. tail .. head:format "assistant") })
+  check.equal(text, "a\n<start>b<end>c\n<start><think>\nhm\n</think>\n\nHello.<end>")
+  check.equal(trained, "b<end><think>\nhm\n</think>\n\nHello.<end>")
 end
 
 function M.dolly_gsm8k_and_preferences()
@@ -103,6 +111,8 @@ function M.dolly_gsm8k_and_preferences()
   } })
   check.equal(text, "Name the capital.\nFrance is a country.\n<start>Paris.<end>")
   check.equal(trained, "Paris.<end>")
+  check.equal(preset("dolly", { { instruction = "Name one. ", context = "", response = "Rome." } }),
+    "Name one.\n<start>Rome.<end>")
   text, trained = preset("gsm8k", { {
     question = "How many?", answer = "3 + 4 = <<3+4=7>>7 apples.\n#### 7",
   } })
