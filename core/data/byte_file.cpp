@@ -22,11 +22,15 @@ namespace {
 class PlainFile : public ByteFile {
  public:
   explicit PlainFile(const std::string& path) : ByteFile(path) {
-    size_bytes_ = RangeReader(path).size_bytes();
+    version_ = RangeReader(path).version();
+    size_bytes_ = version_.size_bytes;
   }
   size_t read_some(uint64_t begin, char* target, size_t length) const override {
-    return RangeReader(path_).read_some(begin, target, length);
+    return RangeReader(path_, version_).read_some(begin, target, length);
   }
+
+ private:
+  FileVersion version_;
 };
 
 bool ends_with(const std::string& path, std::string_view ending) {

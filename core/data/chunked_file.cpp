@@ -2,7 +2,11 @@
 #include "core/data/chunked_file.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <list>
+#include <memory>
+#include <mutex>
 
 #include "core/base/error.h"
 #include "core/base/file.h"
@@ -12,25 +16,76 @@ namespace rmkv {
 
 namespace {
 
-// Workers read neighbouring places at the same time.
-constexpr size_t kChunksKept = 4;
+// Workers read neighbouring places at the same time, of several sources.
+constexpr size_t kKeptBytes = size_t{48} << 20;
 constexpr uint64_t kMagic = 0x31784469764b6d52;  // "RmKviDx1"
 
+using Content = std::shared_ptr<const std::string>;
+
+// The chunks in hand, of all files, the last used first.
+class RecentChunks {
+ public:
+  Content find(uint64_t file, size_t index) {
+    std::lock_guard lock(mutex_);
+    for (auto at = chunks_.begin(); at != chunks_.end(); ++at) {
+      if (at->file != file || at->index != index) continue;
+      chunks_.splice(chunks_.begin(), chunks_, at);
+      return at->content;
+    }
+    return nullptr;
+  }
+  void add(uint64_t file, size_t index, Content content) {
+    std::lock_guard lock(mutex_);
+    bytes_ += content->size();
+    chunks_.push_front({file, index, std::move(content)});
+    while (bytes_ > kKeptBytes && chunks_.size() > 1) {
+      bytes_ -= chunks_.back().content->size();
+      chunks_.pop_back();
+    }
+  }
+  void forget(uint64_t file) {
+    std::lock_guard lock(mutex_);
+    chunks_.remove_if([&](const Chunk& chunk) {
+      if (chunk.file != file) return false;
+      bytes_ -= chunk.content->size();
+      return true;
+    });
+  }
+
+ private:
+  struct Chunk {
+    uint64_t file;
+    size_t index;
+    Content content;
+  };
+  std::mutex mutex_;
+  std::list<Chunk> chunks_;
+  size_t bytes_ = 0;
+};
+
+RecentChunks& recent_chunks() {
+  static RecentChunks chunks;
+  return chunks;
+}
+
+std::atomic<uint64_t> files_made{0};
+
 }  // namespace
+
+ChunkedFile::ChunkedFile(std::string path) : ByteFile(std::move(path)), number_(files_made++) {
+  recent_chunks();  // is there for as long as any file
+}
+
+ChunkedFile::~ChunkedFile() {
+  recent_chunks().forget(number_);
+}
 
 uint64_t ChunkedFile::chunk_bytes(size_t index) const {
   return (index + 1 < begins_.size() ? begins_[index + 1] : size_bytes_) - begins_[index];
 }
 
-ChunkedFile::Content ChunkedFile::chunk(size_t index) const {
-  {
-    std::lock_guard lock(mutex_);
-    for (auto at = recent_.begin(); at != recent_.end(); ++at) {
-      if (at->first != index) continue;
-      recent_.splice(recent_.begin(), recent_, at);
-      return at->second;
-    }
-  }
+Content ChunkedFile::chunk(size_t index) const {
+  if (Content known = recent_chunks().find(number_, index)) return known;
   auto content = std::make_shared<const std::string>(load_chunk(index));
   if (content->size() != chunk_bytes(index)) {
     fail(path_,
@@ -38,9 +93,7 @@ ChunkedFile::Content ChunkedFile::chunk(size_t index) const {
              std::to_string(begins_[index]),
          std::to_string(chunk_bytes(index)), "the file changed while it was in use");
   }
-  std::lock_guard lock(mutex_);
-  recent_.emplace_front(index, content);
-  if (recent_.size() > kChunksKept) recent_.pop_back();
+  recent_chunks().add(number_, index, content);
   return content;
 }
 

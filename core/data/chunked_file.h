@@ -1,10 +1,8 @@
 // A file whose content can only be had in chunks: decompressed, or fetched.
 //
-// Keeps the last few chunks, so that reading a chunk piece by piece costs it once.
+// The last few chunks are kept, so that reading one piece by piece costs it once: a few of all
+// files together, however many are open.
 #pragma once
-
-#include <list>
-#include <mutex>
 
 #include "core/data/byte_file.h"
 
@@ -12,11 +10,12 @@ namespace rmkv {
 
 class ChunkedFile : public ByteFile {
  public:
+  ~ChunkedFile() override;
   size_t read_some(uint64_t begin, char* target, size_t length) const override;
   std::vector<uint64_t> restart_points() const override { return begins_; }
 
  protected:
-  using ByteFile::ByteFile;
+  explicit ChunkedFile(std::string path);
 
   // The whole content of chunk `index`.  Called by many threads at once.
   virtual std::string load_chunk(size_t index) const = 0;
@@ -25,11 +24,9 @@ class ChunkedFile : public ByteFile {
   uint64_t chunk_bytes(size_t index) const;
 
  private:
-  using Content = std::shared_ptr<const std::string>;
-  Content chunk(size_t index) const;
+  std::shared_ptr<const std::string> chunk(size_t index) const;
 
-  mutable std::mutex mutex_;
-  mutable std::list<std::pair<size_t, Content>> recent_;  // the last used first
+  const uint64_t number_;  // of this file among all of the process
 };
 
 // A restart point of a compressed file as it is kept in the cache.

@@ -8,7 +8,6 @@
 #include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
-#include "core/data/file_range.h"
 
 namespace rmkv {
 
@@ -48,7 +47,8 @@ class Inflater {
 GzipFile::GzipFile(const std::string& path, const std::string& cache_folder)
     : ChunkedFile(path),
       index_path_(cache_folder + "/gzip/" + cache_name(path) + ".index"),
-      windows_path_(index_path_ + ".windows") {
+      windows_path_(index_path_ + ".windows"),
+      version_(RangeReader(path).version()) {
   if (!index_.read(index_path_)) {
     make_folders(cache_folder + "/gzip");
     build();
@@ -138,7 +138,7 @@ std::string GzipFile::load_chunk(size_t chunk) const {
   const bool member = chunk == 0 || point.bits == 8;  // begins with a gzip header
   Inflater inflater(path_, member ? 31 : -15);
   z_stream& z = inflater.z;
-  RangeReader file(path_);
+  RangeReader file(path_, version_);
   uint64_t fetched = point.file_offset;
   std::string input(kInputBytes, '\0');
   if (!member) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/data/chunked_file.h"
+#include "core/data/file_range.h"
 
 namespace rmkv {
 
@@ -21,6 +22,7 @@ class GzipFile : public ChunkedFile {
 
   std::string index_path_;
   std::string windows_path_;  // the histories, one after another
+  FileVersion version_;
   RestartIndex index_;
 };
 

@@ -17,7 +17,6 @@ namespace rmkv {
 
 namespace {
 
-constexpr uint64_t kChunkBytes = uint64_t{8} << 20;
 // A file's chunks are listed in memory.
 constexpr uint64_t kLargestFile = uint64_t{1} << 40;
 constexpr uint64_t kLargestCard = uint64_t{16} << 20;
@@ -183,12 +182,6 @@ bool is_sha256(const std::string& identity) {
          identity.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-void require_sha256(const std::string& url, const std::string& got, const std::string& expected) {
-  if (got == expected) return;
-  fail(url, "content with SHA-256 " + got, expected + ", as the hub lists it",
-       "the transfer was damaged, or something on the way changed the file: try again");
-}
-
 // An answer names the content that it is of: by SHA-256 for large files, by git's name for small
 // ones.  What a content network behind the hub calls its copy says nothing.
 void require_same_content(const HttpAnswer& answer, const std::string& url,
@@ -206,35 +199,78 @@ void require_same_content(const HttpAnswer& answer, const std::string& url,
 }  // namespace
 
 HubFile::HubFile(std::string url, std::string token, uint64_t size_bytes, std::string identity,
-                 std::string folder)
+                 std::string folder, uint64_t chunk_size)
     : ChunkedFile(std::move(url)),
       token_(std::move(token)),
       identity_(std::move(identity)),
       folder_(std::move(folder)) {
   size_bytes_ = size_bytes;
-  for (uint64_t begin = 0; begin < size_bytes; begin += kChunkBytes) begins_.push_back(begin);
+  for (uint64_t begin = 0; begin < size_bytes; begin += chunk_size) begins_.push_back(begin);
 }
 
-std::string HubFile::load_chunk(size_t index) const {
-  std::string kept = folder_ + "/" + std::to_string(index);
-  uint64_t length = chunk_bytes(index);
-  if (path_exists(kept) && file_size_bytes(kept) == length) return read_file(kept);
+std::string HubFile::chunk_path(size_t index) const {
+  return folder_ + "/" + std::to_string(index);
+}
+
+bool HubFile::has_chunk(size_t index) const {
+  const std::string path = chunk_path(index);
+  return path_exists(path) && file_size_bytes(path) == chunk_bytes(index);
+}
+
+std::string HubFile::fetch(size_t index) const {
   HttpRequest request;
   request.url = path_;
   request.token = token_;
   request.begin = begins_[index];
-  request.length = length;
+  request.length = chunk_bytes(index);
   HttpAnswer answer = http_get(request);
-  if (answer.status / 100 != 2 || answer.body.size() != length) {
+  if (answer.status / 100 != 2 || answer.body.size() != request.length) {
     fail(path_, "answer " + std::to_string(answer.status),
          "bytes from " + std::to_string(request.begin));
   }
   require_same_content(answer, path_, identity_);
-  if (begins_.size() == 1 && is_sha256(identity_))
-    require_sha256(path_, sha256(answer.body), identity_);
-  make_folders(folder_);
-  write_file_atomic(kept, answer.body);
   return std::move(answer.body);
+}
+
+void HubFile::check_when_whole() const {
+  const std::string checked = folder_ + "/checked";
+  if (!is_sha256(identity_) || path_exists(checked)) return;
+  for (size_t i = 0; i < begins_.size(); ++i) {
+    if (!has_chunk(i)) return;
+  }
+  Sha256 hash;
+  for (size_t i = 0; i < begins_.size(); ++i) {
+    check_cancelled("data: checking " + path_);
+    hash.add(read_file(chunk_path(i)));
+  }
+  const std::string got = hash.finish();
+  if (got != identity_) {
+    std::error_code ignored;
+    for (size_t i = 0; i < begins_.size(); ++i) std::filesystem::remove(chunk_path(i), ignored);
+    fail(path_, "content with SHA-256 " + got, identity_ + ", as the hub lists it",
+         "the transfer was damaged, or something on the way changed the file: what was fetched is "
+         "thrown away, try again");
+  }
+  write_file_atomic(checked, "");
+}
+
+std::string HubFile::load_chunk(size_t index) const {
+  std::string content;
+  const bool fetched = !has_chunk(index);
+  if (fetched) {
+    content = fetch(index);
+    make_folders(folder_);
+    std::error_code ignored;
+    std::filesystem::remove(folder_ + "/checked", ignored);
+    write_file_atomic(chunk_path(index), content);
+  } else {
+    content = read_file(chunk_path(index));
+  }
+  std::lock_guard lock(check_mutex_);
+  // A run may have ended between the last chunk and the check.
+  if (fetched || !looked_) check_when_whole();
+  looked_ = true;
+  return content;
 }
 
 Table HubFile::describe(const std::string& name) const {
@@ -246,23 +282,14 @@ std::string HubFile::whole(const std::string& name) const {
   if (path_exists(path) && file_size_bytes(path) == size_bytes_) return path;
   make_folders(folder_);
   AtomicFile file(path);
-  Sha256 hash;
+  // The last chunk checks all of them.
   for (size_t i = 0; i < begins_.size(); ++i) {
     check_cancelled("data: fetching " + name);
-    std::string chunk = load_chunk(i);
-    hash.add(chunk);
-    file.write(chunk);
+    file.write(load_chunk(i));
   }
-  auto forget_chunks = [&] {
-    std::error_code ignored;
-    for (size_t i = 0; i < begins_.size(); ++i)
-      std::filesystem::remove(folder_ + "/" + std::to_string(i), ignored);
-  };
-  const std::string got = hash.finish();
-  if (is_sha256(identity_) && got != identity_) forget_chunks();
-  if (is_sha256(identity_)) require_sha256(path_, got, identity_);
   file.commit();
-  forget_chunks();
+  std::error_code ignored;
+  for (size_t i = 0; i < begins_.size(); ++i) std::filesystem::remove(chunk_path(i), ignored);
   return path;
 }
 

@@ -6,6 +6,7 @@
 // change under a run.  Environment: HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_OFFLINE.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -24,14 +25,17 @@ struct HubData {
 // other than a commit would have to be asked for.
 HubData open_hub(const HubPath& path, const std::string& cache_folder);
 
-// A file of the hub; only what is read is fetched.  Every answer has to name the listed content
-// (X-Linked-Etag, ETag); what is fetched whole, and files of one chunk, are checked by the SHA-256
-// that the hub lists for large files.
+// A file of the hub; only what is read is fetched, in chunks that are kept.  Every answer has to
+// name the listed content (X-Linked-Etag, ETag).  Once all chunks are there, in this run or over
+// several, a file whose SHA-256 the hub lists is hashed as a whole: what was damaged on the way is
+// thrown away and named.
 class HubFile : public ChunkedFile {
  public:
+  static constexpr uint64_t kChunkBytes = uint64_t{8} << 20;
+
   // `folder`: where its chunks are kept.
   HubFile(std::string url, std::string token, uint64_t size_bytes, std::string identity,
-          std::string folder);
+          std::string folder, uint64_t chunk_size = kChunkBytes);
 
   Table describe(const std::string& name) const override;
   // The whole file on disk, for readers that need one; fetched when it is not there.
@@ -41,7 +45,15 @@ class HubFile : public ChunkedFile {
   std::string load_chunk(size_t index) const override;
 
  private:
+  std::string chunk_path(size_t index) const;
+  bool has_chunk(size_t index) const;
+  std::string fetch(size_t index) const;
+  // Hashes the file unless that was done or a part is missing.
+  void check_when_whole() const;
+
   std::string token_, identity_, folder_;
+  mutable std::mutex check_mutex_;
+  mutable bool looked_ = false;  // for a file that was whole when it was opened
 };
 
 }  // namespace rmkv

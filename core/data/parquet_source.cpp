@@ -239,6 +239,8 @@ std::shared_ptr<const RowBlock> ParquetSource::load(uint64_t index) const {
   rows->block = api.read(file.get(), block.group, block.first_row, block.rows, columns.data(),
                          static_cast<int>(columns.size()), error);
   std::string where = path + ": row group " + std::to_string(block.group + 1);
+  // Where the file itself cannot be read, this says why.
+  if (rows->block == nullptr) files_[block.file].file->read(0, 1);
   if (rows->block == nullptr) fail(where, error, "readable columns");
   if (rows->rows() != block.rows)
     fail(where, std::to_string(rows->rows()) + " rows", std::to_string(block.rows));

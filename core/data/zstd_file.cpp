@@ -8,7 +8,6 @@
 #include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
-#include "core/data/file_range.h"
 
 namespace rmkv {
 
@@ -29,7 +28,7 @@ using Decoder = std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)>;
 }  // namespace
 
 ZstdFile::ZstdFile(const std::string& path, const std::string& cache_folder)
-    : ChunkedFile(path), frames_path_(path) {
+    : ChunkedFile(path), frames_path_(path), version_(RangeReader(path).version()) {
   std::string base = cache_folder + "/zstd/" + cache_name(path);
   std::string copy = base + ".zst";
   if (path_exists(copy)) frames_path_ = copy;
@@ -121,6 +120,7 @@ void ZstdFile::write_frames(const std::string& target) {
 
 std::string ZstdFile::load_chunk(size_t chunk) const {
   const RestartPoint& point = index_.points[chunk];
+  RangeReader original(path_, version_);
   std::string packed = RangeReader(frames_path_).read(point.file_offset, point.window_bytes);
   std::string content(chunk_bytes(chunk), '\0');
   size_t size = ZSTD_decompress(content.data(), content.size(), packed.data(), packed.size());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/data/chunked_file.h"
+#include "core/data/file_range.h"
 
 namespace rmkv {
 
@@ -20,6 +21,7 @@ class ZstdFile : public ChunkedFile {
   void write_frames(const std::string& target);
 
   std::string frames_path_;  // the file that the points refer to
+  FileVersion version_;
   RestartIndex index_;
 };
 

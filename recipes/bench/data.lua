@@ -3,6 +3,7 @@
 --   rmkv recipes/bench/data.lua --data shards/ --tokenizer tokenizer.json
 --   rmkv recipes/bench/data.lua --texts books/train --tokenizer tokenizer.json     parquet made from text files first
 --   rmkv recipes/bench/data.lua --texts books/train --filters                      speed of each filter alone
+--   rmkv recipes/bench/data.lua --texts books/train --grow 800                     memory over sets of 200, 400, 800 MB
 --   rmkv recipes/bench/data.lua --sparse 100                                       begin anywhere in 100 GB of files
 --
 -- All reading and encoding is done by the calling thread unless --threads says otherwise.  Text that comes round again
@@ -16,6 +17,7 @@ local opt = rmkv.options {
   tokenizer = { "", "tokenizer file; by default one token a byte" },
   filter = { {}, "filters to stream through, see lib/data.lua", repeated = true },
   filters = { false, "time each filter alone on pages of 3,000 bytes of --texts" },
+  grow = { 0, "MB: stream a fourth, a half and all of so much made from --texts, as parquet and as zstd", min = 0 },
   sparse = { 0, "GB of a made set of many sparse files to begin in the middle of", min = 0 },
   cache = { "", "folder for restart points and downloads" },
   seconds = { 5, "to read for", min = 0.1 },
@@ -28,9 +30,13 @@ local opt = rmkv.options {
 
 local system = rmkv.system
 
+local function files_of(folder)
+  return system.list(folder) or error("--texts " .. folder .. ": no such folder", 0)
+end
+
 local function parquet_of(folder)
   local texts = {}
-  for _, name in ipairs(system.list(folder)) do
+  for _, name in ipairs(files_of(folder)) do
     local text = system.read_file(folder .. "/" .. name)
     for first = 1, text and #text or 0, 3000 do texts[#texts + 1] = text:sub(first, first + 2999) end
   end
@@ -42,8 +48,9 @@ end
 
 -- Pages in memory through a filter, less the time without one; one thread.
 if opt.filters then
+  if opt.texts == "" then error("--filters needs pages to read: --texts FOLDER of text files", 0) end
   local pages, bytes = {}, 0
-  for _, name in ipairs(system.list(opt.texts)) do
+  for _, name in ipairs(files_of(opt.texts)) do
     local text = system.read_file(opt.texts .. "/" .. name)
     for first = 1, text and #text or 0, 3000 do
       pages[#pages + 1] = text:sub(first, first + 2999)
@@ -71,6 +78,63 @@ if opt.filters then
     local took, dropped = seconds(filtered)
     local speed = bytes / 1e6 / math.max(took - without, 1e-4)
     print(("%-20s %8.0f MB/s  %6d of %d dropped"):format(name, speed, dropped, #pages))
+  end
+  return
+end
+
+-- Shards of some 30 MB each until there are `bytes` of text; the folder, or nothing where a tool is missing.
+local function shards_of(kind, bytes)
+  local folder, texts, size = os.tmpname() .. ".shards", {}, 0
+  system.make_folders(folder)
+  for _, name in ipairs(files_of(opt.texts)) do
+    local text = system.read_file(opt.texts .. "/" .. name)
+    for first = 1, text and #text or 0, 3000 do
+      texts[#texts + 1] = text:sub(first, first + 2999)
+      size = size + #texts[#texts]
+    end
+  end
+  if kind == "parquet" then
+    rmkv.data.write_parquet(folder .. "/0.parquet", { text = texts })
+  else
+    local rows = {}
+    for i, text in ipairs(texts) do rows[i] = rmkv.json.encode { text = text } end
+    system.write_file(folder .. "/0.jsonl", table.concat(rows, "\n") .. "\n")
+    if os.execute("zstd -q --rm " .. folder .. "/0.jsonl") ~= 0 then return nil, folder end
+  end
+  local first = system.list(folder)[1]
+  for i = 1, math.ceil(bytes / size) - 1 do
+    system.write_file(("%s/%d%s"):format(folder, i, first:sub(2)), system.read_file(folder .. "/" .. first))
+  end
+  return folder, folder
+end
+
+-- Streams made sets of growing size, each through, and prints the memory in use at the end of each.
+if opt.grow > 0 then
+  if opt.texts == "" then error("--grow needs text to make data of: --texts FOLDER of text files", 0) end
+  print(("%-10s %8s %12s %14s %16s"):format("data", "MB", "MB/s", "resident MiB", "after the first"))
+  for _, kind in ipairs { "parquet", "zstd" } do
+    local base
+    for _, part in ipairs { 0.25, 0.5, 1 } do
+      local folder, made = shards_of(kind, opt.grow * part * 1e6)
+      if folder then
+        collectgarbage()
+        local stream = rmkv.data.stream {
+          sources = { rmkv.data.open(folder, { cache = folder .. "/.cache" }) }, tokenizer = rmkv.tokenizer.bytes(),
+          lanes = opt.lanes, segment_tokens = opt.segment_tokens, pack_tokens = opt.pack_tokens, threads = opt.threads,
+        }
+        local bytes, most, started = 0, 0, system.clock()
+        while bytes < opt.grow * part * 1e6 do
+          bytes = bytes + stream:next { segments = 4 }.byte_count
+          most = math.max(most, system.memory().resident_bytes / 2 ^ 20)
+        end
+        base = base or most
+        print(("%-10s %8.0f %12.0f %14.0f %+16.0f"):format(kind, bytes / 1e6, bytes / 1e6 / (system.clock() - started), most,
+          most - base))
+      else
+        print(kind .. ": left out, the program zstd is not installed")
+      end
+      os.execute(("rm -r '%s'"):format(made))
+    end
   end
   return
 end
@@ -117,7 +181,7 @@ if opt.texts ~= "" then
   made = parquet_of(opt.texts)
   opt.data[#opt.data + 1] = made
 end
-if #opt.data == 0 then error("--data or --texts is missing", 0) end
+if #opt.data == 0 then error("nothing to read: --data SOURCE or --texts FOLDER (of text files, written as parquet first)", 0) end
 local tokenizer = opt.tokenizer == "" and rmkv.tokenizer.bytes() or rmkv.tokenizer.load(opt.tokenizer)
 
 local function open()

@@ -51,6 +51,16 @@ void HubServer::large_file(const std::string& name, const std::string& sha256) {
   large_[name] = sha256;
 }
 
+void HubServer::move_to(const std::string& commit) {
+  std::lock_guard lock(mutex_);
+  commit_ = commit;
+}
+
+void HubServer::replace(const std::string& name, const std::string& content) {
+  std::lock_guard lock(mutex_);
+  files_[name] = content;
+}
+
 void HubServer::fail_next(std::vector<std::string> answers) {
   std::lock_guard lock(mutex_);
   failures_ = std::move(answers);
@@ -86,20 +96,18 @@ void HubServer::serve() {
 }
 
 std::string HubServer::answer(const ServerRequest& request) {
-  {
-    std::lock_guard lock(mutex_);
-    requests_.push_back(request);
-    if (!failures_.empty()) {
-      std::string first = failures_.front();
-      failures_.erase(failures_.begin());
-      return first;
-    }
+  std::lock_guard lock(mutex_);
+  requests_.push_back(request);
+  if (!failures_.empty()) {
+    std::string first = failures_.front();
+    failures_.erase(failures_.begin());
+    return first;
   }
   const std::string& path = request.path;
-  const std::string tree = "/api/datasets/owner/name/tree/c0ffee",
-                    content = "/datasets/owner/name/resolve/c0ffee/";
+  const std::string tree = "/api/datasets/owner/name/tree/" + commit_,
+                    content = "/datasets/owner/name/resolve/" + commit_ + "/";
   if (path == "/api/datasets/owner/name/revision/main")
-    return http("200 OK", "{\"sha\":\"c0ffee\"}");
+    return http("200 OK", "{\"sha\":\"" + commit_ + "\"}");
   if (path.compare(0, tree.size(), tree) == 0) {
     size_t mark = path.find("cursor="),
            first = mark == std::string::npos ? 0 : std::stoul(path.substr(mark + 7));

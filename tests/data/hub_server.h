@@ -21,7 +21,7 @@ struct ServerRequest {
 
 class HubServer {
  public:
-  // Serves repository "owner/name" at commit "c0ffee": files by path.
+  // Serves repository "owner/name", first at commit "c0ffee": files by path.
   explicit HubServer(std::map<std::string, std::string> files);
   ~HubServer();
 
@@ -31,6 +31,9 @@ class HubServer {
   void page_size(size_t files) { page_size_ = files; }
   // Lists files with this SHA-256, as the hub does with large ones, and names it when it redirects.
   void large_file(const std::string& name, const std::string& sha256);
+  // What `main` means from here on, and a file as it is there.
+  void move_to(const std::string& commit);
+  void replace(const std::string& name, const std::string& content);
   // Ignores ranges, as a bad proxy does.
   void ignore_ranges(bool on) { ignore_ranges_ = on; }
   std::vector<ServerRequest> requests();
@@ -40,6 +43,7 @@ class HubServer {
   std::string answer(const ServerRequest& request);
 
   std::map<std::string, std::string> files_, large_;
+  std::string commit_ = "c0ffee";
   std::vector<std::string> failures_;
   std::vector<ServerRequest> requests_;
   std::atomic<size_t> page_size_{1000};

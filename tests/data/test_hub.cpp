@@ -9,6 +9,7 @@
 #include "core/data/http.h"
 #include "core/data/hub.h"
 #include "core/data/hub_path.h"
+#include "core/data/manifest.h"
 #include "core/data/open_source.h"
 #include "tests/catch.h"
 #include "tests/data/hub_server.h"
@@ -222,6 +223,94 @@ TEST_CASE("content is checked by the SHA-256 and the names that the hub gives") 
   server.large_file("long/train.jsonl", sha256("a newer version"));
   CHECK_THROWS_WITH(open_source("hub:owner/name:long/train", fresh),
                     Catch::Contains("another version"));
+}
+
+TEST_CASE("a file of several chunks is hashed as a whole, also when several runs fetched it") {
+  constexpr uint64_t kChunk = 1000;
+  std::string content;
+  while (content.size() < 3500) content += std::to_string(content.size()) + " ";
+  content.resize(3500);
+  HubServer server(std::map<std::string, std::string>{{"data.parquet", content}});
+  TemporaryFolder folder;
+  const std::string kept = folder / "kept", url = server.url() + "/cdn/data.parquet";
+  const auto open = [&](const std::string& hash = "") {
+    return HubFile(url, "", content.size(), hash.empty() ? sha256(content) : hash, kept, kChunk);
+  };
+  const auto read = [&](const HubFile& file, uint64_t begin, uint64_t length) {
+    return file.read(begin, length);
+  };
+  const auto asked = [&] { return server.requests().size(); };
+
+  // An interrupted download that another run goes on with, and a third one that needs nothing.
+  CHECK(read(open(), 100, 1200) == content.substr(100, 1200));
+  CHECK(asked() == 2);
+  CHECK_FALSE(path_exists(kept + "/checked"));
+  const HubFile second = open();
+  CHECK(read(second, 0, 3500) == content);
+  CHECK(asked() == 4);
+  CHECK(path_exists(kept + "/checked"));
+  CHECK(read(open(), 0, 3500) == content);
+  CHECK(asked() == 4);
+
+  // What a disk or a person changed between two runs.
+  std::filesystem::remove(kept + "/checked");
+  std::filesystem::remove(kept + "/3");
+  std::string damaged = read_file(kept + "/1");
+  damaged[500] ^= 1;
+  write_file_atomic(kept + "/1", damaged);
+  CHECK_THROWS_WITH(read(open(), 3000, 500), Catch::Contains(url) && Catch::Contains("SHA-256") &&
+                                                 Catch::Contains("thrown"));
+  CHECK(read(open(), 0, 3500) == content);  // fetched anew
+  CHECK(path_exists(kept + "/checked"));
+  // The same where the run ended before it could check.
+  std::filesystem::remove(kept + "/checked");
+  write_file_atomic(kept + "/1", damaged);
+  CHECK_THROWS_WITH(read(open(), 0, 10), Catch::Contains("SHA-256"));
+
+  // Another content than the listing says: nothing of it stays.
+  const HubFile wrong = open(sha256("something else"));
+  CHECK(read(wrong, 0, 3000) == content.substr(0, 3000));
+  CHECK_THROWS_WITH(read(wrong, 3000, 500), Catch::Contains("SHA-256"));
+  CHECK_FALSE(path_exists(kept + "/0"));
+
+  // Git's name of a small file is no SHA-256: nothing to compare with.
+  CHECK(read(open("0123456789012345678901234567890123456789"), 0, 3500) == content);
+
+  // Answers that are too short are asked for again; the patience of a HubFile is that of http_get.
+  std::filesystem::remove_all(kept);
+  server.fail_next({"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\n0 2"});
+  CHECK(read(open(), 0, 3500) == content);
+  CHECK(path_exists(kept + "/checked"));
+}
+
+TEST_CASE("a revision that moves on does not move a run, and is named to a new one") {
+  HubServer server(std::map<std::string, std::string>{{"train.jsonl", "{\"text\":\"one\"}\n"}});
+  server.large_file("train.jsonl", sha256("{\"text\":\"one\"}\n"));
+  TemporaryFolder folder;
+  Variables variables;
+  variables.set("HF_ENDPOINT", server.url());
+  variables.set("HF_HUB_CACHE", folder.path() + "/none");
+  Table options{{"cache", folder.path() + "/cache"}}, fresh{{"cache", folder.path() + "/cache2"}};
+  const Table before = open_source("hub:owner/name", options)->manifest();
+
+  server.move_to("beef");
+  server.replace("train.jsonl", "{\"text\":\"two\"}\n");
+  server.large_file("train.jsonl", sha256("{\"text\":\"two\"}\n"));
+  SourcePtr same = open_source("hub:owner/name", options);
+  CHECK(same->document(0).text == "one");
+  CHECK(manifest_differences(before, same->manifest()).empty());
+  SourcePtr moved = open_source("hub:owner/name", fresh);
+  CHECK(moved->document(0).text == "two");
+  CHECK(manifest_differences(before, moved->manifest()) ==
+        std::vector<std::string>{"train.jsonl: content changed"});
+
+  // A file that the hub has no more, of a run whose cache went away.
+  Table third{{"cache", folder.path() + "/cache3"}};
+  server.fail_next({"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"sha\":\"beef\"}",
+                    "HTTP/1.1 200 OK\r\nContent-Length: 51\r\n\r\n"
+                    "[{\"type\":\"file\",\"path\":\"gone/train.txt\",\"size\":9}]\n"});
+  const SourcePtr gone = open_source("hub:owner/name", third);
+  CHECK_THROWS_WITH(gone->document(0), Catch::Contains("gone/train.txt") && Catch::Contains("404"));
 }
 
 TEST_CASE("a connection that breaks is tried again, then given up with its reason") {
