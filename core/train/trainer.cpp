@@ -94,6 +94,28 @@ Tensor Trainer::pass_states(const Batch& batch, const StepOptions& options, int6
   return resets;
 }
 
+void Trainer::keep_whole_lanes(State& lanes) const {
+  Tensor whole;  // bool [B]
+  for (const std::string& name : model_.memory_names(lanes)) {
+    const Tensor& tensor = lanes.get(name);
+    if (tensor.numel() == 0) continue;
+    // One pass: a sum is finite only where every summand is.
+    const auto wide = tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const Tensor finite = tensor.flatten(1).sum(1, false, wide).isfinite();
+    whole = whole.defined() ? whole.logical_and(finite) : finite;
+  }
+  // On a device nobody waits for the answer: the copies are made whether it is needed or not.
+  if (!whole.defined() || (whole.is_cpu() && whole.all().item<bool>())) return;
+  const auto before = lanes_.tensors();
+  for (const auto& [name, tensor] : before) {
+    const Tensor& now = lanes.get(name);
+    if (now.sizes() != tensor.sizes()) continue;
+    std::vector<int64_t> shape(static_cast<size_t>(now.dim()), 1);
+    shape[0] = now.size(0);
+    lanes.set(name, at::where(whole.view(shape), now, tensor));
+  }
+}
+
 // Keeps the running average of the loss and tells (fp32 [1]) whether this one is a spike or not
 // finite.
 Tensor Trainer::watch_loss(const Tensor& loss, double spike) {
@@ -179,6 +201,7 @@ StepReport Trainer::step(const Batch& batch, const StepOptions& options) {
   } else {
     report.skipped = at::ones_like(clip.broken);  // nothing was trained
   }
+  keep_whole_lanes(lanes);
   lanes_ = std::move(lanes);
   ++step_count_;
   return report;

@@ -12,8 +12,10 @@
 // trained labels.  The reported loss counts every trained label once, so losses and bits per byte
 // (loss * labels / (bytes * ln 2)) mean the same with any weights, and the same as in evaluate.h.
 //
-// Lane state lives from step to step: a document longer than a batch goes on where it stopped.
-// Source: memory-model.md, section 3; memory-architectures.md, section 4.7.
+// Lane state lives from step to step: a document longer than a batch goes on where it stopped.  A
+// lane whose memory came out of a step not finite goes on with the one it had before: otherwise it
+// would break every loss until its text ends. Source: memory-model.md, section 3;
+// memory-architectures.md, section 4.7.
 #pragma once
 
 #include <map>
@@ -64,6 +66,7 @@ class Trainer {
   void prepare_lanes(const Batch& batch);
   Tensor pass_states(const Batch& batch, const StepOptions& options, int64_t segment, Tensor resets,
                      State& lanes) const;
+  void keep_whole_lanes(State& lanes) const;
   Tensor watch_loss(const Tensor& loss, double spike);
 
   LanguageModel& model_;

@@ -302,6 +302,29 @@ TEST_CASE("a broken loss skips the update and the run goes on") {
   CHECK(std::isfinite(bench.values().sum().item<float>()));
 }
 
+TEST_CASE("a lane whose memory breaks goes on with the memory it had, and does not break others") {
+  Bench bench(at::kFloat);
+  const StepOptions options;
+  // Two lanes in the middle of their texts.
+  bench.trainer.step(toy_batch(30, 2, 2, {{0, 0}, {1, 0}}), options);
+  const State before = bench.trainer.lanes();
+  auto& start = bench.model.parameters().get("start").value;
+  const Tensor kept = start.detach().clone();
+  start.detach().fill_(std::numeric_limits<float>::quiet_NaN());
+  // A text begins in the second lane: only there is the broken start read.
+  CHECK(bench.trainer.step(toy_batch(31, 2, 2, {{1, 0}}), options).skipped.item<float>() == 1);
+  start.detach().copy_(kept);
+  for (const auto& [key, tensor] : bench.trainer.lanes().tensors()) {
+    INFO(key);
+    CHECK(tensor.isfinite().all().item<bool>());
+    CHECK(tensor[1].equal(before.get(key)[1]));
+    CHECK_FALSE(tensor[0].equal(before.get(key)[0]));
+  }
+  const StepReport report = bench.trainer.step(toy_batch(32, 2, 2, {}), options);
+  CHECK(report.skipped.item<float>() == 0);
+  CHECK(std::isfinite(report.loss.item<float>()));
+}
+
 TEST_CASE("a loss spike skips the update once the average is settled") {
   Bench bench(at::kFloat);
   StepOptions options;
