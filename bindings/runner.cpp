@@ -137,7 +137,7 @@ std::string find_recipe(const Host& host, const std::string& name) {
   for (const std::string& known_name : names) known += (known.empty() ? "" : ", ") + known_name;
   fail_because(name,
                "no such file, and no recipe of that name" +
-                   (near.empty() ? "" : "; did you mean " + near + "?"),
+                   (near.empty() ? "" : "; did you mean '" + near + "'?"),
                "recipes are: " + known);
 }
 

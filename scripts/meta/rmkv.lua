@@ -94,6 +94,14 @@ local RunLog = {}
 ---@class rmkv.EventFile
 local EventFile = {}
 
+---an HTTP endpoint; requests wait until they are taken
+---@class rmkv.Server
+local Server = {}
+
+---a request and the answer to it
+---@class rmkv.Exchange
+local Exchange = {}
+
 ---Declares the options of a recipe and reads them from the command line; --help prints them.
 ---
 ---Raises on an unknown option (naming the nearest), a wrong type, a value outside its range
@@ -224,6 +232,15 @@ function rmkv.system.memory() end
 ---@return string? line # nil at the end of input
 ---@return string? message
 function rmkv.system.read_line(prompt) end
+
+---Reads a line from the terminal with editing, a history and completion; without a terminal as read_line does, the prompt left out.
+---
+---Raises on Ctrl-C
+---@param prompt? string written first
+---@param words? table what Tab completes at the beginning of the line
+---@return string? line # nil at the end of input
+---@return string? message
+function rmkv.system.edit_line(prompt, words) end
 
 ---Writes to standard output at once.
 ---
@@ -1607,6 +1624,7 @@ function rmkv.model.create(config, options) end
 ---@field device? string  (default "cpu")
 ---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
 ---@field weights? string packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., "stored" as in the file, "auto" stored where it is RWKV; without it a trainable model
+---@field head? string the same for the head of packed weights alone; beside 8 bits and less it has 16
 ---@field threads? integer of packed weights; 0: as the program (default 0)
 
 ---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file: .pth, safetensors (also sharded), rwkv.cpp, GGUF.
@@ -1637,61 +1655,6 @@ function Model:facts() end
 ---Returns the complete configuration; create(config) builds the same architecture.
 ---@return table
 function Model:config() end
-
----Lists the parameters.
----@return table # { name, shape, group, frozen, count }
-function Model:parameters() end
-
----Returns a parameter; writing into it changes the model.
----
----Raises on an unknown name, naming the nearest
----@param name string "layers.3.attention.qkv.weight"
----@return rmkv.Tensor
-function Model:parameter(name) end
-
----Returns the gradient of a parameter from the last step.
----
----Raises on an unknown name
----@param name string "layers.3.attention.qkv.weight"
----@return rmkv.Tensor?
----@return string? message
-function Model:gradient(name) end
-
----Replaces the values of a parameter.
----
----Raises on an unknown name or another shape
----@param name string "layers.3.attention.qkv.weight"
----@param value rmkv.Tensor of its shape
-function Model:set_parameter(name, value) end
-
----Excludes parameters from training, or takes them in again.
----@param pattern string a Lua pattern or a name
----@param frozen? boolean
----@return integer # parameters that fitted
-function Model:freeze(pattern, frozen) end
-
----Copies parameters in by name; nothing is written when one is missing, unknown or misshapen.
----
----Raises listing what does not fit
----@param values table name = Tensor
-function Model:load_values(values) end
-
----Loads parameters from a safetensors file.
----
----Raises when the file is damaged or does not fit
----@param path string
-function Model:load(path) end
-
----Writes the parameters to a safetensors file.
----
----Raises when it cannot be written
----@param path string
----@return string # hash of the file
-function Model:save(path) end
-
----Returns a hash of all parameters: equal for equal bits.
----@return string
-function Model:fingerprint() end
 
 ---Makes the state before the first token.
 ---@param lanes? integer
@@ -1754,6 +1717,61 @@ function Model:probe(name, state) end
 ---@return table
 function Model:memory_names(state) end
 
+---Lists the parameters.
+---@return table # { name, shape, group, frozen, count }
+function Model:parameters() end
+
+---Returns a parameter; writing into it changes the model.
+---
+---Raises on an unknown name, naming the nearest
+---@param name string "layers.3.attention.qkv.weight"
+---@return rmkv.Tensor
+function Model:parameter(name) end
+
+---Returns the gradient of a parameter from the last step.
+---
+---Raises on an unknown name
+---@param name string "layers.3.attention.qkv.weight"
+---@return rmkv.Tensor?
+---@return string? message
+function Model:gradient(name) end
+
+---Replaces the values of a parameter.
+---
+---Raises on an unknown name or another shape
+---@param name string "layers.3.attention.qkv.weight"
+---@param value rmkv.Tensor of its shape
+function Model:set_parameter(name, value) end
+
+---Excludes parameters from training, or takes them in again.
+---@param pattern string a Lua pattern or a name
+---@param frozen? boolean
+---@return integer # parameters that fitted
+function Model:freeze(pattern, frozen) end
+
+---Copies parameters in by name; nothing is written when one is missing, unknown or misshapen.
+---
+---Raises listing what does not fit
+---@param values table name = Tensor
+function Model:load_values(values) end
+
+---Loads parameters from a safetensors file.
+---
+---Raises when the file is damaged or does not fit
+---@param path string
+function Model:load(path) end
+
+---Writes the parameters to a safetensors file.
+---
+---Raises when it cannot be written
+---@param path string
+---@return string # hash of the file
+function Model:save(path) end
+
+---Returns a hash of all parameters: equal for equal bits.
+---@return string
+function Model:fingerprint() end
+
 ---RWKV model files of this and other programs
 rmkv.weights = {}
 
@@ -1787,19 +1805,17 @@ function rmkv.weights.convert(from, to, options, progress) end
 ---inference engines of random weights, for measuring
 rmkv.engine = {}
 
----@class rmkv.engine.random.options
+---@class rmkv.engine.write_random.options
 ---@field weights? string fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default "fp32")
----@field head? string the same for the head alone; beside 8 bits and less it has 16
----@field threads? integer 0: as many as rmkv.system.threads() (default 0)
 ---@field seed? integer of the weights (default 0)
 
----Builds an inference engine of an RWKV shape with random weights.
+---Writes a model file of an RWKV shape with random weights: safetensors, of blocks rwkv.cpp's format.
 ---
 ---Raises on an unknown key, or a value out of range
 ---@param config table as for rmkv.model.create
----@param options? rmkv.engine.random.options
----@return rmkv.Model
-function rmkv.engine.random(config, options) end
+---@param path string
+---@param options? rmkv.engine.write_random.options
+function rmkv.engine.write_random(config, path, options) end
 
 ---Returns what an engine reads and holds; nil for a model for training.
 ---@param model rmkv.Model
@@ -1931,6 +1947,7 @@ rmkv.optim = {}
 ---@class rmkv.optim.adamw.options
 ---@field betas? table { beta1, beta2 } (default the model's)
 ---@field eps? number  (default the model's)
+---@field state? string how moments of large matrices are kept: fp32, bf16 or 8bit (default "fp32")
 ---@field weight_decay? number of matrices (default 0.1)
 ---@field groups? table matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = } (default the model's)
 
@@ -1946,7 +1963,7 @@ function rmkv.optim.adamw(model, options) end
 ---@return table
 function Optimizer:options() end
 
----Changes options; the moments stay.
+---Changes options; the moments stay, converted where their state changes.
 ---
 ---Raises on an unknown key
 ---@param options table as given when it was made
@@ -1964,7 +1981,7 @@ function Optimizer:skips() end
 ---@return table # name = Tensor
 function Optimizer:state() end
 
----Puts saved moments back.
+---Puts saved moments back; those of another state are converted.
 ---
 ---Raises listing what does not fit, before anything is written
 ---@param state table name = Tensor
@@ -1977,7 +1994,7 @@ rmkv.data = {}
 ---
 ---Raises when nothing is there or all is empty, and on an unknown option
 ---@param path string
----@param options? table name; cache; filters (see rmkv.data.filtered); watch = true and journal = FILE: files that come into the folder join at the next epoch; text: split (pieces, file, paragraphs), document_bytes, special_tokens; rows: text, prompt (templates with {field}), mask_prompt, parts, messages, special_tokens
+---@param options? table name; cache; filters (see rmkv.data.filtered); watch = true and journal = FILE: files that come into the folder are read before any other again; text: split (pieces, file, paragraphs), document_bytes, special_tokens; rows: text, prompt (templates with {field}), mask_prompt, parts, messages, special_tokens
 ---@return rmkv.Source
 function rmkv.data.open(path, options) end
 
@@ -2263,6 +2280,23 @@ function Trainer:set_lanes(lanes) end
 ---@return table # loss, bits_per_byte, tokens, labels, bytes, sources = { name = {…} }, loss_by_age, memory = { shuffled, zeroed, initial, stale = { difference (nats per label, positive: memory helps), low, high, labels, samples } }, readings = { NAME = mean } of what tokens read and slots hold
 function rmkv.train.evaluate(model, stream, options) end
 
+---@class rmkv.train.memory_plan.options
+---@field lanes? integer of a batch (default 8)
+---@field segments? integer of a step (default 4)
+---@field bptt? integer segments a gradient runs through (default 4)
+---@field chunk_rows? integer rows of logits at once; 0: chosen (default 0)
+---@field dtype? string of products: fp32, bf16, or fp64 for fp64 models (default "fp32")
+---@field replay? boolean recompute segments in backward (default false)
+---@field state? string of the moments: fp32, bf16 or 8bit (default "fp32")
+
+---Computes what a training step of a model will hold, without making it.
+---
+---Raises on an unknown key
+---@param config table as for rmkv.model.create, with its vocabulary
+---@param options? rmkv.train.memory_plan.options
+---@return table # count (of parameters), and in bytes parameters, gradients, copies, moments, activations (segment: one segment's graph; plain_activations, replay_activations: either way; 0: not known for this architecture), head, total
+function rmkv.train.memory_plan(config, options) end
+
 ---@class rmkv.train.score.options
 ---@field dtype? string of products: fp32, bf16, or fp64 for fp64 models (default "fp32")
 
@@ -2427,6 +2461,10 @@ function Session:begin(options) end
 ---@param previous? any ignored; an iterator gets it
 ---@return string? # nil at the end
 function Session:next_piece(previous) end
+
+---Tells what the last generation wrote and why it ended.
+---@return table # tokens, finish: stop_token, stop_string or budget; none: it goes on
+function Session:outcome() end
 
 ---Samples one token, which enters the text.
 ---@return integer? # nil at the end
@@ -2597,6 +2635,7 @@ function rmkv.checkpoint.restore(path, parts) end
 ---@field device? string  (default "cpu")
 ---@field dtype? string of the parameters: fp32 or fp64 (default "fp32")
 ---@field weights? string packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., "stored" as in the file, "auto" stored where it is RWKV; without it a trainable model
+---@field head? string the same for the head of packed weights alone; beside 8 bits and less it has 16
 ---@field threads? integer of packed weights; 0: as the program (default 0)
 
 ---Loads a model from a checkpoint folder, a run folder, a file of the original program or an RWKV model file of any format.
@@ -2646,3 +2685,60 @@ function EventFile:text(tag, step, text) end
 
 ---Hands what was written to the system.
 function EventFile:flush() end
+
+---an HTTP endpoint whose requests a recipe answers
+rmkv.serve = {}
+
+---@class rmkv.serve.listen.options
+---@field host? string the address to listen at (default "127.0.0.1")
+---@field port? integer 0: any free one (default 8080)
+---@field max_waiting? integer requests beyond these are answered 503 (default 32)
+---@field max_body_bytes? integer larger requests are answered 413 (default 4194304)
+---@field pages? table path = JSON text, answered at once to GET
+
+---Listens for requests from here on.
+---
+---Raises when the address is taken or not this machine's
+---@param options? rmkv.serve.listen.options
+---@return rmkv.Server
+function rmkv.serve.listen(options) end
+
+---Returns the port.
+---@return integer
+function Server:port() end
+
+---Waits for the next request.
+---
+---Raises on Ctrl-C
+---@param timeout? number
+---@return rmkv.Exchange?
+---@return string? message
+function Server:next(timeout) end
+
+---Returns what was asked.
+---@return table # method, path, body, authorization
+function Exchange:request() end
+
+---Answers at once.
+---@param status integer of HTTP
+---@param body string
+---@param type? string of the body
+function Exchange:answer(status, body, type) end
+
+---Opens an answer in pieces, with status 200.
+---@param type? string of the body
+function Exchange:begin(type) end
+
+---Adds a piece to the answer.
+---
+---Raises before begin() and after finish()
+---@param piece string
+---@return boolean # false when the client has gone
+function Exchange:write(piece) end
+
+---Ends an answer in pieces.
+function Exchange:finish() end
+
+---Tells whether the client has gone; known from begin() on.
+---@return boolean
+function Exchange:gone() end

@@ -93,7 +93,7 @@ printf 'lr = \n' >bad.toml
 refused "malformed TOML" "bad.toml:1:6" "$recipes/pretrain.lua" --config bad.toml
 refused "a source without end" "say how much to read" "$recipes/evaluate.lua" --checkpoint run --data storyworld
 refused "no command" "command: got nothing, expected one of train" "$recipes/tokenizer.lua"
-refused "no such recipe" "no such file, and no recipe of that name; did you mean chat?" chatt
+refused "no such recipe" "no such file, and no recipe of that name; did you mean 'chat'?" chatt
 refused "an absurd size" "--batch: got" "$recipes/pretrain.lua" --batch 1e12
 cp -r run damaged
 head -c 1000 run/rmkv_pretrain_final/model.safetensors >damaged/rmkv_pretrain_final/model.safetensors
@@ -107,7 +107,7 @@ refused "resuming on other data" "--reset_epochs" "$recipes/pretrain.lua" --out 
   --val text.txt "${small[@]}" --resume latest
 
 # An update that ruins the model: what follows is left out, and after three the run goes back to good weights.
-sed 's/lr = schedule.warmup_stable_decay.*/lr = function(_, step) return step == 22 and 1000 or 1e-3 end,/' \
+sed 's/lr = schedule.warmup_stable_decay.*/lr = function(_, step) return step == 22 and 10 or 1e-3 end,/' \
   "$recipes/pretrain.lua" >diverge.lua
 diverge() {
   "$rmkv" diverge.lua --out "$1" --steps 40 --save_every 5 --max_skipped 3 --eval_every 0 --data text.txt --val text.txt \
