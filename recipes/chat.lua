@@ -80,6 +80,11 @@ function commands.memory()
       name, table.concat(value:shape(), " x "):gsub("^1 x ", ""), value:norm(),
       (value - first:get(name):to "fp32"):norm())
   end
+  local segment = loaded.model:facts().segment_tokens
+  if segment > 0 then
+    lines[#lines + 1] = ("written at the end of every %d tokens: in %d more"):format(
+      segment, segment - session:position() % segment)
+  end
   return table.concat(lines, "\n")
 end
 

@@ -1,7 +1,7 @@
 -- Schedules as plain functions of training progress (0 at the first step, 1 at the end of the budget).
 --
--- A schedule is any function(progress, step) -> number; these are the usual ones.  Nothing here remembers anything, so a
--- resumed run sees the same values.
+-- A schedule is any function(progress, step) -> number; these are the usual ones.  Nothing here remembers anything, so
+-- a resumed run sees the same values.
 
 local M = {}
 
