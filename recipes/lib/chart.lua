@@ -41,7 +41,7 @@ local function ticks(low, high, count)
   return list
 end
 
--- Of an axis of logarithms: 1, 2 and 5 times powers of ten.
+-- Of an axis of logarithms: 1, 2 and 5 times powers of ten; round numbers where fewer than two of these fit.
 local function log_ticks(low, high)
   local list = {}
   for power = math.floor(low), math.ceil(high) do
@@ -50,7 +50,10 @@ local function log_ticks(low, high)
       if at >= low and at <= high then list[#list + 1] = at end
     end
   end
-  return #list >= 2 and list or ticks(low, high, 4)
+  if #list >= 2 then return list end
+  list = ticks(10 ^ low, 10 ^ high, 4)
+  for i, value in ipairs(list) do list[i] = math.log10(value) end
+  return list
 end
 
 local function finite(x) return type(x) == "number" and x == x and math.abs(x) < math.huge end
