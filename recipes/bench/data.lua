@@ -30,33 +30,24 @@ local opt = rmkv.options {
 
 local system = rmkv.system
 
-local function files_of(folder)
-  return system.list(folder) or error("--texts " .. folder .. ": no such folder", 0)
-end
-
-local function parquet_of(folder)
-  local texts = {}
-  for _, name in ipairs(files_of(folder)) do
-    local text = system.read_file(folder .. "/" .. name)
-    for first = 1, text and #text or 0, 3000 do texts[#texts + 1] = text:sub(first, first + 2999) end
-  end
-  if #texts == 0 then error("--texts " .. folder .. ": no text in this folder", 0) end
-  local path = os.tmpname() .. ".parquet"
-  rmkv.data.write_parquet(path, { text = texts })
-  return path
-end
-
--- Pages in memory through a filter, less the time without one; one thread.
-if opt.filters then
-  if opt.texts == "" then error("--filters needs pages to read: --texts FOLDER of text files", 0) end
+-- The texts of a folder in pages of 3,000 bytes, and how many bytes they are.
+local function pages_of(folder)
   local pages, bytes = {}, 0
-  for _, name in ipairs(files_of(opt.texts)) do
-    local text = system.read_file(opt.texts .. "/" .. name)
+  for _, name in ipairs(system.list(folder) or error("--texts " .. folder .. ": no such folder", 0)) do
+    local text = system.read_file(folder .. "/" .. name)
     for first = 1, text and #text or 0, 3000 do
       pages[#pages + 1] = text:sub(first, first + 2999)
       bytes = bytes + #pages[#pages]
     end
   end
+  if #pages == 0 then error("--texts " .. folder .. ": no text in this folder", 0) end
+  return pages, bytes
+end
+
+-- Pages in memory through a filter, less the time without one; one thread.
+if opt.filters then
+  if opt.texts == "" then error("--filters needs pages to read: --texts FOLDER of text files", 0) end
+  local pages, bytes = pages_of(opt.texts)
   local function seconds(source)
     local best, dropped = math.huge, 0
     for _ = 1, 3 do
@@ -84,15 +75,9 @@ end
 
 -- Shards of some 30 MB each until there are `bytes` of text; the folder, or nothing where a tool is missing.
 local function shards_of(kind, bytes)
-  local folder, texts, size = os.tmpname() .. ".shards", {}, 0
+  local folder = os.tmpname() .. ".shards"
+  local texts, size = pages_of(opt.texts)
   system.make_folders(folder)
-  for _, name in ipairs(files_of(opt.texts)) do
-    local text = system.read_file(opt.texts .. "/" .. name)
-    for first = 1, text and #text or 0, 3000 do
-      texts[#texts + 1] = text:sub(first, first + 2999)
-      size = size + #texts[#texts]
-    end
-  end
   if kind == "parquet" then
     rmkv.data.write_parquet(folder .. "/0.parquet", { text = texts })
   else
@@ -108,12 +93,12 @@ local function shards_of(kind, bytes)
   return folder, folder
 end
 
--- Streams made sets of growing size, each through, and prints the memory in use at the end of each.
+-- Streams made sets of growing size, each through, and prints the memory in use after a fourth of each and at most from
+-- there on: what grows with the data shows as growth that doubles from row to row.
 if opt.grow > 0 then
   if opt.texts == "" then error("--grow needs text to make data of: --texts FOLDER of text files", 0) end
-  print(("%-10s %8s %12s %14s %16s"):format("data", "MB", "MB/s", "resident MiB", "after the first"))
+  print(("%-10s %8s %8s %22s %12s"):format("data", "MB", "MB/s", "MiB after a fourth", "growth"))
   for _, kind in ipairs { "parquet", "zstd" } do
-    local base
     for _, part in ipairs { 0.25, 0.5, 1 } do
       local folder, made = shards_of(kind, opt.grow * part * 1e6)
       if folder then
@@ -122,14 +107,14 @@ if opt.grow > 0 then
           sources = { rmkv.data.open(folder, { cache = folder .. "/.cache" }) }, tokenizer = rmkv.tokenizer.bytes(),
           lanes = opt.lanes, segment_tokens = opt.segment_tokens, pack_tokens = opt.pack_tokens, threads = opt.threads,
         }
-        local bytes, most, started = 0, 0, system.clock()
-        while bytes < opt.grow * part * 1e6 do
+        local bytes, all, first, most, started = 0, opt.grow * part * 1e6, nil, 0, system.clock()
+        while bytes < all do
           bytes = bytes + stream:next { segments = 4 }.byte_count
-          most = math.max(most, system.memory().resident_bytes / 2 ^ 20)
+          local resident = system.memory().resident_bytes / 2 ^ 20
+          if bytes > all / 4 then first, most = first or resident, math.max(most, resident) end
         end
-        base = base or most
-        print(("%-10s %8.0f %12.0f %14.0f %+16.0f"):format(kind, bytes / 1e6, bytes / 1e6 / (system.clock() - started), most,
-          most - base))
+        local speed = bytes / 1e6 / (system.clock() - started)
+        print(("%-10s %8.0f %8.0f %22.0f %+12.0f"):format(kind, bytes / 1e6, speed, first, most - first))
       else
         print(kind .. ": left out, the program zstd is not installed")
       end
@@ -178,10 +163,11 @@ end
 
 local made
 if opt.texts ~= "" then
-  made = parquet_of(opt.texts)
+  made = os.tmpname() .. ".parquet"
+  rmkv.data.write_parquet(made, { text = (pages_of(opt.texts)) })
   opt.data[#opt.data + 1] = made
 end
-if #opt.data == 0 then error("nothing to read: --data SOURCE or --texts FOLDER (of text files, written as parquet first)", 0) end
+if #opt.data == 0 then error("nothing to read: name --data SOURCE, or --texts FOLDER of text files", 0) end
 local tokenizer = opt.tokenizer == "" and rmkv.tokenizer.bytes() or rmkv.tokenizer.load(opt.tokenizer)
 
 local function open()

@@ -87,14 +87,16 @@ end
 local function colored_run(run)
   local code = run.weight == 0 and "2" or (run.weight > 0 and run.weight ~= 1) and "33" or "0"
   if run.special then code = code .. ";7" end
-  return ("%s\27[%sm%s\27[0m"):format(run.reset and ("\27[36m%s\27[0m"):format(reset_mark) or "", code, visible(run.text))
+  local reset = run.reset and ("\27[36m%s\27[0m"):format(reset_mark) or ""
+  return ("%s\27[%sm%s\27[0m"):format(reset, code, visible(run.text))
 end
 
 -- Neighbours of equal weight that no reset divides share their brackets.
 local function plain_row(runs)
   local parts, open = {}, nil
   for _, run in ipairs(runs) do
-    local bracket = run.weight == 0 and "⟦" or run.weight > 0 and run.weight ~= 1 and ("⟦x%g "):format(run.weight) or nil
+    local bracket = run.weight == 0 and "⟦" or nil
+    if run.weight > 0 and run.weight ~= 1 then bracket = ("⟦x%g "):format(run.weight) end
     local goes_on = bracket == open and not run.reset
     if open and not goes_on then parts[#parts + 1] = "⟧" end
     if run.reset then parts[#parts + 1] = reset_mark end

@@ -99,8 +99,9 @@ function M.nemotron_rows()
   local three = row { { role = "user", content = "Hi there" } }
   three.system_prompt = "detailed thinking on"
   check.equal(preset("nemotron", { three }), text)
-  text, trained = preset("nemotron", { row(head:format "user" .. "a" .. tail .. head:format "assistant" .. "b" .. tail ..
-    head:format "user" .. "c" .. tail .. head:format "assistant") })
+  local user, assistant = head:format "user", head:format "assistant"
+  text, trained = preset("nemotron", { row(user .. "a" .. tail .. assistant .. "b" .. tail .. user .. "c" .. tail ..
+    assistant) })
   check.equal(text, "a\n<start>b<end>c\n<start><think>\nhm\n</think>\n\nHello.<end>")
   check.equal(trained, "b<end><think>\nhm\n</think>\n\nHello.<end>")
 end
