@@ -16,6 +16,7 @@ LoadOptions load_options(const Table& options, const std::string& where) {
   reader.read("device", device);
   reader.read("dtype", dtype, {"fp32", "fp64"});
   reader.read("weights", result.weights, types);
+  reader.read("head", result.head, weight_type_names());
   reader.read("threads", threads, 0, 1024);
   reader.finish();
   result.parameter_dtype = parse_dtype(dtype);
@@ -34,6 +35,9 @@ Field load_options_field() {
                     "packed for inference, RWKV only: fp32, bf16, fp16, q8_0, .., \"stored\" as in "
                     "the file, "
                     "\"auto\" stored where it is RWKV; without it a trainable model"},
+                   {"head", "string?",
+                    "the same for the head of packed weights alone; beside 8 bits and less it has "
+                    "16"},
                    {"threads", "integer?", "of packed weights; 0: as the program", "0", 0, 1024}}};
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/option_reader.h"
+#include "core/checkpoint/weight_writer.h"
 #include "core/kernels/cpu/machine_probe.h"
 #include "core/models/rwkv/engine.h"
 #include "core/tensor/torch.h"
@@ -14,25 +15,26 @@ namespace rmkv::lua {
 
 namespace {
 
-int random_engine(Call& c) {
-  const RwkvConfig config = RwkvConfig::from_table(c.table(1));
-  std::string weights = "fp32", head;
-  int64_t threads = 0, seed = 0;
-  const Table options = c.table(2);  // the reader looks into it
+int write_random(Call& c) {
+  std::string weights = "fp32";
+  int64_t seed = 0;
+  const Table options = c.table(3);  // the reader looks into it
   OptionReader reader(options, c.function.name);
-  reader.read("weights", weights);
-  reader.read("head", head);
-  reader.read("threads", threads, 0, 1024);
+  reader.read("weights", weights, weight_type_names());
   reader.read("seed", seed, 0);
   reader.finish();
   const WeightType type = parse_weight_type(weights);
-  std::shared_ptr<LanguageModel> engine =
-      make_rwkv_engine(config,
-                       random_rwkv_weights(config, static_cast<uint64_t>(seed),
-                                           is_quantized(type) ? WeightType::F16 : type),
-                       type, static_cast<int>(threads),
-                       head.empty() ? std::nullopt : std::optional(parse_weight_type(head)));
-  return c.push_object(engine);
+  const bool blocks = is_quantized(type);
+  WeightFile file;
+  file.config = RwkvConfig::from_table(c.table(1));
+  file.weights = random_rwkv_weights(file.config, static_cast<uint64_t>(seed),
+                                     blocks ? WeightType::F16 : type);
+  WriteOptions how;
+  how.format = blocks ? "ggmf" : "safetensors";
+  if (blocks) how.type = type;
+  how.shard_bytes = INT64_MAX;
+  write_weight_file(c.string(2), file, how);
+  return 0;
 }
 
 int facts(Call& c) {
@@ -89,18 +91,19 @@ Module engine_module() {
       HUGE_VAL,
       "",
       {{"weights", "string?", "fp32, fp16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0", "\"fp32\""},
-       {"head", "string?", "the same for the head alone; beside 8 bits and less it has 16", ""},
-       {"threads", "integer?", "0: as many as rmkv.system.threads()", "0", 0, 1024},
        {"seed", "integer?", "of the weights", "0", 0, 9007199254740992.0}}};
   return {
       .name = "rmkv.engine",
       .doc = "inference engines of random weights, for measuring",
       .functions = {
-          {.name = "rmkv.engine.random",
-           .doc = "Builds an inference engine of an RWKV shape with random weights.",
-           .args = {{"config", "table", "as for rmkv.model.create"}, options},
-           .returns = {{"", "Model", ""}},
-           .call = random_engine,
+          {.name = "rmkv.engine.write_random",
+           .doc = "Writes a model file of an RWKV shape with random weights: safetensors, of "
+                  "blocks rwkv.cpp's format.",
+           .args = {{"config", "table", "as for rmkv.model.create"},
+                    {"path", "string", ""},
+                    options},
+           .returns = {},
+           .call = write_random,
            .errors = "on an unknown key, or a value out of range"},
           {.name = "rmkv.engine.facts",
            .doc = "Returns what an engine reads and holds; nil for a model for training.",

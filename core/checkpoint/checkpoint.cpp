@@ -123,9 +123,15 @@ class VerifiedFile {
     return content;
   }
   TensorMap tensors() const {
-    MappedFile file(path_);
+    const MappedFile file(path_);
     check_hash(path_, content_hash(file.bytes()), facts_);
     return parse_safetensors(file.bytes(), path_).tensors;
+  }
+  // In the file's memory: for reading only.
+  TensorMap mapped_tensors() const {
+    const auto file = std::make_shared<const MappedFile>(path_);
+    check_hash(path_, content_hash(file->bytes()), facts_);
+    return parse_safetensors(file->bytes(), path_, file).tensors;
   }
   const std::string& path() const { return path_; }
 
@@ -247,7 +253,7 @@ CheckpointContent load_checkpoint(const std::string& given, CheckpointParts part
   content.facts = table_in(manifest, "facts", folder);
   VerifiedFile config(folder, "config.toml", files);
   content.config = parse_toml(config.text(), config.path());
-  content.model = VerifiedFile(folder, "model.safetensors", files).tensors();
+  content.model = VerifiedFile(folder, "model.safetensors", files).mapped_tensors();
   if (parts == CheckpointParts::kModel) return content;
   if (find(files, "optimizer.safetensors")) {
     content.optimizer = VerifiedFile(folder, "optimizer.safetensors", files).tensors();

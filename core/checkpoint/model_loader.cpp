@@ -10,6 +10,7 @@
 #include "core/checkpoint/import_original.h"
 #include "core/checkpoint/run_folder.h"
 #include "core/checkpoint/weight_writer.h"
+#include "core/kernels/cpu/parallel.h"
 #include "core/models/rwkv/engine.h"
 #include "core/models/rwkv/rwkv_model.h"
 #include "core/tensor/torch.h"
@@ -57,7 +58,9 @@ std::unique_ptr<LanguageModel> make_engine(const RwkvConfig& config, const Weigh
     fail("weights", "packed weights on " + device_name(options.device), "the CPU",
          "without `weights` the model runs on that device");
   }
-  return make_rwkv_engine(config, weights, engine_type(options), options.threads);
+  std::optional<WeightType> head;
+  if (!options.head.empty()) head = parse_weight_type(options.head);
+  return make_rwkv_engine(config, weights, engine_type(options), options.threads, head);
 }
 
 bool wants_engine(const LoadOptions& options) {
@@ -115,21 +118,34 @@ LoadedModel load_folder(const std::string& path, const LoadOptions& options) {
   int64_t stored_values = 0;
   for (const auto& entry : content.model) stored_values += entry.second.numel();
   check_sizes(content.config, stored_values, path);
-  // The seed only fills values that are overwritten.
-  loaded.model = create_model(content.config, 0, options.parameter_dtype, options.device);
+  loaded.model = create_model(content.config, {}, options.parameter_dtype, options.device);
   loaded.model->parameters().load(content.model);
   return loaded;
 }
 
+// Straight from the mapped file into a parameter.
+void copy_weight(const WeightTensor& weight, Tensor& to) {
+  if (!to.is_cpu() || to.scalar_type() != at::kFloat) {
+    to.copy_(weight.to_float());
+    return;
+  }
+  float* values = to.mutable_data_ptr<float>();
+  kernels::cpu::parallel_for(weight.rows(), kernels::cpu::grain_of(weight.columns()),
+                             [&](int64_t first, int64_t last) {
+                               weight.rows_to_float(first, last, values + first * weight.columns());
+                             });
+}
+
 std::unique_ptr<LanguageModel> make_trainable(const WeightFile& file, const LoadOptions& options) {
-  // Values are asked for one by one, so a large model is not held as a file and as tensors.
-  return std::make_unique<RwkvModel>(
-      file.config,
-      [&](const RwkvParameter& parameter) {
-        auto found = file.weights.find(parameter.name);
-        return found == file.weights.end() ? at::zeros(parameter.shape) : found->second.to_float();
-      },
-      options.parameter_dtype, options.device);
+  auto model = std::make_unique<RwkvModel>(file.config, ParameterSeed(), options.parameter_dtype,
+                                           options.device);
+  // What is not in the file stays zero.
+  auto parameter = model->parameters().all().begin();
+  model->parameters().fill([&](Tensor& value) {
+    const auto found = file.weights.find((parameter++)->name);
+    if (found != file.weights.end()) copy_weight(found->second, value);
+  });
+  return model;
 }
 
 LoadedModel load_file(const std::string& path, const LoadOptions& options) {
@@ -154,7 +170,7 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
     int64_t stored_values = 0;
     for (const auto& entry : stored.weights) stored_values += entry.second.count();
     check_sizes(config.as_table(), stored_values, path);
-    loaded.model = create_model(config.as_table(), 0, options.parameter_dtype, options.device);
+    loaded.model = create_model(config.as_table(), {}, options.parameter_dtype, options.device);
     std::map<std::string, Tensor> values;
     for (const auto& [name, weight] : stored.weights) values[name] = weight.to_float();
     loaded.model->parameters().load(values);
@@ -167,7 +183,7 @@ LoadedModel load_file(const std::string& path, const LoadOptions& options) {
   const ImportedModel imported = import_original(path);
   loaded.format = "original";
   loaded.names = "rmkv";
-  loaded.model = create_model(imported.config, 0, options.parameter_dtype, options.device);
+  loaded.model = create_model(imported.config, {}, options.parameter_dtype, options.device);
   loaded.model->parameters().load(imported.tensors);
   return loaded;
 }

@@ -20,7 +20,8 @@ struct LoadOptions {
   // WeightType, or "stored" for the types of the file (RWKV only), or "auto": stored for RWKV on
   // the CPU, a trainable model for everything else.  Empty: a trainable model.
   std::string weights;
-  int threads = 0;  // of the engine; 0: as many as LibTorch's
+  std::string head;  // of the engine: a WeightType for the head alone; empty: at least 16 bits
+  int threads = 0;   // of the engine; 0: as many as LibTorch's
 };
 
 struct LoadedModel {

@@ -9,11 +9,11 @@
 
 namespace rmkv {
 
-std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device);
-std::unique_ptr<LanguageModel> create_rwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rwkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device);
-std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, ParameterSeed seed,
                                                 at::ScalarType parameter_dtype, at::Device device);
 
 Tensor LanguageModel::logits(const Tensor& hidden) {
@@ -43,7 +43,7 @@ const std::vector<std::string> kArchitectures = {"rmkv",  "rwkv4", "rwkv5",
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> create_model(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_model(const Table& config, ParameterSeed seed,
                                             at::ScalarType parameter_dtype, at::Device device) {
   const Value* name = find(config, "architecture");
   if (!name || !name->is_string()) {

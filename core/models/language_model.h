@@ -109,8 +109,9 @@ class LanguageModel {
 };
 
 // Builds an architecture from its configuration ("architecture" names it; see the README of each
-// folder of models/). Parameters are initialised from `seed`.  Unknown keys are errors.
-std::unique_ptr<LanguageModel> create_model(const Table& config, uint64_t seed,
+// folder of models/). Parameters are initialised from `seed` (none: zero, until the caller loads
+// them).  Unknown keys are errors.
+std::unique_ptr<LanguageModel> create_model(const Table& config, ParameterSeed seed,
                                             at::ScalarType parameter_dtype = at::kFloat,
                                             at::Device device = at::kCPU);
 

@@ -28,35 +28,84 @@ void put_half(float value, uint8_t* place) {
   std::memcpy(place, &bits, 2);
 }
 
-// Truncation as the reference's C cast, defined also for NaN and what does not fit.
-int truncated(float value, int low, int high) {
-  if (!(value > static_cast<float>(low))) return low;
-  return value >= static_cast<float>(high) ? high : static_cast<int>(value);
+// Half a block at once, as vectors of the compiler.
+using Values = float __attribute__((vector_size(4 * kHalfBlock)));
+using Codes = int32_t __attribute__((vector_size(4 * kHalfBlock)));
+using Bytes = uint8_t __attribute__((vector_size(kHalfBlock)));
+
+Values load_values(const float* x) {
+  Values values;
+  std::memcpy(&values, x, sizeof values);
+  return values;
+}
+
+Values larger(Values a, Values b) {
+  return a > b ? a : b;  // b where a is NaN
+}
+
+// Truncation as the reference's C cast, within [low, high]; NaN is `low`.
+Codes truncated(Values x, float low, float high) {
+  x = larger(x, Values{} + low);
+  x = x < high ? x : Values{} + high;
+  return __builtin_convertvector(x, Codes);
+}
+
+// Halves away from zero, as roundf; for values of a few thousand.
+Values rounded(Values x) {
+  const Values whole = __builtin_convertvector(truncated(x, -1e6f, 1e6f), Values);
+  const Values rest = x - whole, none{}, one = none + 1.0f;
+  return whole + (rest >= 0.5f ? one : none) - (rest <= -0.5f ? one : none);
+}
+
+float largest(Values x) {
+  float v[kHalfBlock];
+  std::memcpy(v, &x, sizeof v);
+  float most = v[0];
+  for (const float value : v) most = std::max(most, value);
+  return most;
+}
+
+// The largest of a block; NaN counts as 0.
+float magnitude_of(const float* x) {
+  const Values none{}, first = load_values(x), second = load_values(x + kHalfBlock);
+  return largest(larger(larger(first < 0 ? -first : first, none),
+                        larger(second < 0 ? -second : second, none)));
 }
 
 // The value of largest magnitude with its sign (the first among equals): the symmetric types put it
 // on their most negative code, which reaches one step further than the most positive one.
 float signed_peak(const float* x) {
-  float magnitude = 0, peak = 0;
-  for (int j = 0; j < kBlockValues; ++j) {
-    if (std::fabs(x[j]) > magnitude) {
-      magnitude = std::fabs(x[j]);
-      peak = x[j];
-    }
+  const float magnitude = magnitude_of(x);
+  for (int j = 0; j < kBlockValues && magnitude > 0; ++j) {
+    if (std::fabs(x[j]) == magnitude) return x[j];
   }
-  return peak;
+  return 0;
 }
 
 struct Range {
-  float low = FLT_MAX, high = -FLT_MAX;
+  float low, high;
 };
+// Without NaN.
 Range range_of(const float* x) {
-  Range range;
-  for (int j = 0; j < kBlockValues; ++j) {
-    if (x[j] < range.low) range.low = x[j];
-    if (x[j] > range.high) range.high = x[j];
+  const Values least = Values{} - FLT_MAX;
+  const Values first = load_values(x), second = load_values(x + kHalfBlock);
+  const float low = -largest(larger(larger(-first, least), larger(-second, least)));
+  const float high = largest(larger(larger(first, least), larger(second, least)));
+  // Of zeros of both signs the first is the lowest; their range is +0.
+  return {low == 0 ? *std::find(x, x + kBlockValues, 0.0f) : low, high + 0.0f};
+}
+
+// Bit 4 of every byte.
+uint32_t high_bits(Bytes codes) {
+  uint64_t bytes[2];
+  std::memcpy(bytes, &codes, sizeof bytes);
+  uint32_t bits = 0;
+  for (int i = 0; i < 2; ++i) {
+    // The product moves the lowest bits of eight bytes side by side into the highest byte.
+    const uint64_t ones = bytes[i] >> 4 & 0x0101010101010101u;
+    bits |= static_cast<uint32_t>(ones * 0x0102040810204080u >> 56) << (8 * i);
   }
-  return range;
+  return bits;
 }
 
 float inverse(float d) {
@@ -101,16 +150,14 @@ struct Nibbles {
     put_half(d, block);
     // Codes follow the unrounded scale, as in the reference.
     const float factor = inverse(d);
-    uint32_t high = 0;
-    uint8_t* nibbles = block + kScaleBytes + kHighBytes;
-    for (int j = 0; j < kHalfBlock; ++j) {
-      const auto code = [&](int at) {
-        return static_cast<uint32_t>(truncated((x[at] - low) * factor + offset, 0, kCodes - 1));
-      };
-      const uint32_t first = code(j), second = code(j + kHalfBlock);
-      nibbles[j] = static_cast<uint8_t>((first & 15u) | (second & 15u) << 4);
-      high |= (first >> 4 & 1u) << j | (second >> 4 & 1u) << (j + kHalfBlock);
-    }
+    const auto codes = [&](const float* at) {
+      const Values scaled = (load_values(at) - low) * factor + offset;
+      return __builtin_convertvector(truncated(scaled, 0, kCodes - 1), Bytes);
+    };
+    const Bytes first = codes(x), second = codes(x + kHalfBlock);
+    const Bytes nibbles = (first & 15) | (second << 4);
+    std::memcpy(block + kScaleBytes + kHighBytes, &nibbles, kHalfBlock);
+    const uint32_t high = high_bits(first) | high_bits(second) << kHalfBlock;
     if (kHighBytes) std::memcpy(block + kScaleBytes, &high, 4);
   }
 };
@@ -124,12 +171,13 @@ struct Bytes8 {
   }
 
   static void quantize(const float* x, uint8_t* block) {
-    const float d = std::fabs(signed_peak(x)) / 127.0f;
+    const float d = magnitude_of(x) / 127.0f;
     const float factor = inverse(d);
     put_half(d, block);
-    for (int j = 0; j < kBlockValues; ++j) {
-      const int code = truncated(std::roundf(x[j] * factor), -128, 127);
-      block[2 + j] = static_cast<uint8_t>(code);
+    for (int j = 0; j < kBlockValues; j += kHalfBlock) {
+      const Codes codes = truncated(rounded(load_values(x + j) * factor), -128, 127);
+      const Bytes bytes = __builtin_convertvector(codes, Bytes);
+      std::memcpy(block + 2 + j, &bytes, sizeof bytes);
     }
   }
 };
@@ -173,6 +221,23 @@ struct Halves {
   }
 };
 
+// bf16 is the upper half of an fp32, rounded to nearest, halves to even.
+struct BrainHalves : Halves<c10::BFloat16> {
+  using Words = uint32_t __attribute__((vector_size(4 * kHalfBlock)));
+  using Bits = uint16_t __attribute__((vector_size(2 * kHalfBlock)));
+  static void quantize(const float* from, uint8_t* to, int64_t count) {
+    int64_t i = 0;
+    for (; i + kHalfBlock <= count; i += kHalfBlock) {
+      const Values x = load_values(from + i);
+      const Words bits = (Words)x, quiet = Words{} + 0x7fc0;  // what c10::BFloat16 makes of NaN
+      const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+      const Bits narrow = __builtin_convertvector(x == x ? rounded : quiet, Bits);
+      std::memcpy(to + 2 * i, &narrow, sizeof narrow);
+    }
+    Halves<c10::BFloat16>::quantize(from + i, to + 2 * i, count - i);
+  }
+};
+
 struct Format {
   const char* name;
   int64_t values, bytes;  // of a block
@@ -189,7 +254,7 @@ constexpr Format format(const char* name) {
 constexpr Format kFormats[] = {
     format<Full>("fp32"),
     format<Halves<c10::Half>>("fp16"),
-    format<Halves<c10::BFloat16>>("bf16"),
+    format<BrainHalves>("bf16"),
     format<Blocks<Nibbles<4, false>>>("q4_0"),
     format<Blocks<Nibbles<4, true>>>("q4_1"),
     format<Blocks<Nibbles<5, false>>>("q5_0"),

@@ -1,6 +1,8 @@
 // The layout of the flat buffers and the views into them.
 #include "core/tensor/parameters.h"
 
+#include <sys/mman.h>
+
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -13,6 +15,25 @@ constexpr int64_t kAlignElements = 16;
 
 int64_t aligned(int64_t elements) {
   return (elements + kAlignElements - 1) / kAlignElements * kAlignElements;
+}
+
+// Zeros whose memory comes with the first write.
+Tensor zero_pages(int64_t elements, const at::TensorOptions& options) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t bytes = static_cast<size_t>(elements) * options.dtype().itemsize();
+  if (!options.device().is_cpu() || bytes < kHugePage) return at::zeros({elements}, options);
+  const size_t mapped = bytes + kHugePage;  // room to align
+  void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) {
+    fail("parameters", "no memory for " + std::to_string(bytes) + " bytes",
+         "enough free memory for the model");
+  }
+  const auto address = reinterpret_cast<uintptr_t>(mapping);
+  void* begin = reinterpret_cast<void*>((address + kHugePage - 1) / kHugePage * kHugePage);
+  madvise(begin, bytes, MADV_HUGEPAGE);  // a wish, not a need
+  return at::from_blob(
+      begin, {elements}, [=](void*) { munmap(mapping, mapped); }, options);
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -48,6 +69,11 @@ size_t ParameterStore::add(const std::string& name, const Tensor& initial_value,
   return parameters_.size() - 1;
 }
 
+size_t ParameterStore::add(const std::string& name, const std::vector<int64_t>& shape,
+                           ParameterGroup group) {
+  return add(name, at::empty(shape, at::TensorOptions().dtype(dtype_).device(at::kMeta)), group);
+}
+
 void ParameterStore::finish() {
   RMKV_ASSERT(!finished_);
   finished_ = true;
@@ -59,8 +85,8 @@ void ParameterStore::finish() {
   at::TensorOptions options = at::TensorOptions().dtype(dtype_).device(device_);
   for (int group = 0; group < kParameterGroupCount; ++group) {
     if (sizes[group] == 0) continue;
-    flat_values_[group] = at::zeros({sizes[group]}, options);
-    flat_gradients_[group] = at::zeros({sizes[group]}, options);
+    flat_values_[group] = zero_pages(sizes[group], options);
+    flat_gradients_[group] = zero_pages(sizes[group], options);
   }
   int64_t offsets[kParameterGroupCount] = {};
   for (Parameter& parameter : parameters_) {
@@ -70,7 +96,7 @@ void ParameterStore::finish() {
       return flat.narrow(0, offsets[group], count).view(parameter.value.sizes()).detach();
     };
     Tensor value = view(flat_values_[group]);
-    value.copy_(parameter.value);
+    if (!parameter.value.is_meta()) value.copy_(parameter.value);
     value.set_requires_grad(true);
     // A defined gradient is added to in place by AccumulateGrad, so it stays a view for life.
     value.mutable_grad() = view(flat_gradients_[group]);
@@ -180,6 +206,16 @@ void ParameterStore::load(const std::map<std::string, Tensor>& values) {
   }
   at::NoGradGuard no_grad;
   for (Parameter& parameter : parameters_) parameter.value.copy_(values.at(parameter.name));
+  mark_changed();
+}
+
+void ParameterStore::fill(const std::function<void(Tensor& value)>& write) {
+  RMKV_ASSERT(finished_);
+  at::NoGradGuard no_grad;
+  for (const Parameter& parameter : parameters_) {
+    Tensor value = parameter.value.detach();
+    write(value);
+  }
   mark_changed();
 }
 

@@ -5,11 +5,16 @@
 // both.  Clipping, the optimiser, zeroing and saving then work on a handful of large buffers. Views
 // keep their address for life: load, device moves and training write in place.
 //
+// On the CPU the buffers lie on huge pages (decoding streams through them) and take memory when
+// they are first written: a model that is only used has no gradients in memory.
+//
 // Not here: optimiser state (core/optim), files (safetensors.h).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +41,10 @@ struct Parameter {
   bool frozen = false;  // no gradient, no update; its group may be frozen beside it (is_frozen)
 };
 
+// What a model's initial values are made from.  None: they stay zero and cost nothing, for a caller
+// that loads others at once.
+using ParameterSeed = std::optional<uint64_t>;
+
 // A range of a group's flat buffers, in elements.
 struct FlatSpan {
   int64_t begin;
@@ -49,6 +58,8 @@ class ParameterStore {
   // Declares a parameter with its initial value and returns its index.  Names are unique.
   // Call only before finish().
   size_t add(const std::string& name, const Tensor& initial_value, ParameterGroup group);
+  // The same, of zeros.
+  size_t add(const std::string& name, const std::vector<int64_t>& shape, ParameterGroup group);
   // Lays out the flat buffers.  After it, value tensors have gradients (zero) as views of the flat
   // gradients.
   void finish();
@@ -79,6 +90,8 @@ class ParameterStore {
   // Copies values in by name (any float dtype, converted).  Missing, extra or misshapen names throw
   // with the list, before anything is written.
   void load(const std::map<std::string, Tensor>& values);
+  // Lets `write` set every value in place, in the order of all().
+  void fill(const std::function<void(Tensor& value)>& write);
   std::map<std::string, Tensor> named_values() const;  // views, not copies
 
   // Rises each time values change in place (optimiser step, load): caches of derived weights

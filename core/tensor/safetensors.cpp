@@ -10,23 +10,38 @@
 
 namespace rmkv {
 
-SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name) {
+namespace {
+
+Tensor tensor_from(const SafetensorsEntry& entry, std::string_view data,
+                   const std::shared_ptr<const void>& owner) {
+  const char* source = data.data() + entry.begin;
+  const auto address = reinterpret_cast<uintptr_t>(source);
+  if (owner && entry.dtype != at::kBool && address % at::elementSize(entry.dtype) == 0) {
+    return at::from_blob(
+        const_cast<char*>(source), entry.shape, [owner](void*) {}, entry.dtype);
+  }
+  Tensor tensor = at::empty(entry.shape, entry.dtype);
+  if (entry.dtype == at::kBool) {
+    // Any byte but 0 and 1 in a bool is undefined behaviour in C++.
+    for (uint64_t i = 0; i < entry.end - entry.begin; ++i) {
+      static_cast<uint8_t*>(tensor.data_ptr())[i] = source[i] != 0;
+    }
+  } else if (entry.end > entry.begin) {
+    std::memcpy(tensor.data_ptr(), source, entry.end - entry.begin);
+  }
+  return tensor;
+}
+
+}  // namespace
+
+SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name,
+                                  const std::shared_ptr<const void>& owner) {
   SafetensorsHeader header = parse_safetensors_header(bytes, name);
   const std::string_view data = bytes.substr(header.data_begin);
   SafetensorsFile file;
   file.metadata = std::move(header.metadata);
   for (const SafetensorsEntry& entry : header.entries) {
-    Tensor tensor = at::empty(entry.shape, entry.dtype);
-    if (entry.dtype == at::kBool) {
-      // Any byte but 0 and 1 in a bool is undefined behaviour in C++.
-      const char* source = data.data() + entry.begin;
-      for (uint64_t i = 0; i < entry.end - entry.begin; ++i) {
-        static_cast<uint8_t*>(tensor.data_ptr())[i] = source[i] != 0;
-      }
-    } else if (entry.end > entry.begin) {
-      std::memcpy(tensor.data_ptr(), data.data() + entry.begin, entry.end - entry.begin);
-    }
-    file.tensors[entry.name] = tensor;
+    file.tensors[entry.name] = tensor_from(entry, data, owner);
   }
   return file;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,12 +16,14 @@
 namespace rmkv {
 
 struct SafetensorsFile {
-  std::map<std::string, Tensor> tensors;        // CPU, own memory
+  std::map<std::string, Tensor> tensors;        // CPU
   std::map<std::string, std::string> metadata;  // the "__metadata__" strings
 };
 
-// `name` opens every message.
-SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name);
+// `name` opens every message.  The tensors have memory of their own; with `owner`, which keeps
+// `bytes` alive, they lie in `bytes` where their alignment allows: for reading only.
+SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name,
+                                  const std::shared_ptr<const void>& owner = nullptr);
 SafetensorsFile read_safetensors(const std::string& path);
 // Tensors are written contiguous, widest elements first, then in name order; any device; atomic
 // (core/base/file.h). Returns the file's content hash.

@@ -31,11 +31,15 @@ uint64_t WeightTensor::size_bytes() const {
   return bytes_of_row(type, columns()) * static_cast<uint64_t>(rows());
 }
 
+void WeightTensor::rows_to_float(int64_t first, int64_t last, float* to) const {
+  const uint64_t row_bytes = bytes_of_row(type, columns());
+  dequantize_rows(type, data + static_cast<uint64_t>(first) * row_bytes, to, last - first,
+                  columns());
+}
+
 Tensor WeightTensor::to_float() const {
   Tensor result = at::empty(shape, at::kFloat);
-  if (count() > 0) {
-    dequantize_rows(type, data, result.mutable_data_ptr<float>(), rows(), columns());
-  }
+  if (count() > 0) rows_to_float(0, rows(), result.mutable_data_ptr<float>());
   return result;
 }
 

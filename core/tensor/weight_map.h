@@ -29,6 +29,8 @@ struct WeightTensor {
   int64_t rows() const;  // count / columns; 0 when empty
   uint64_t size_bytes() const;
 
+  // Writes the values of rows [first, last), the first of them at `to`.
+  void rows_to_float(int64_t first, int64_t last, float* to) const;
   // fp32, its own memory, of `shape`.
   Tensor to_float() const;
   // The stored numbers in their own dtype where it is a float; quantised ones as fp32.

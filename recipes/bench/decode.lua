@@ -52,21 +52,30 @@ local function tokens(count, vocabulary)
   return ids
 end
 
+-- A file of random weights, made when it is not there yet; the page cache has it, as it has the peers'.
+local function random_file(weights)
+  local path = ("%s/%s.%s.rmkv"):format(opt.folder, opt.shape, weights)
+  if not rmkv.system.exists(path) then
+    rmkv.system.make_folders(opt.folder)
+    rmkv.engine.write_random(shapes[opt.shape], path, { weights = weights, seed = 1 })
+  end
+  return path
+end
+
 -- A contestant: name, weights, load_seconds, and functions that return the seconds of a prefill and of `decode` tokens.
 -- kind: nil, "8-bit head", or "general": decoding by the form that computes blocks.
 local function ours(weights, threads, kind)
+  local file = opt.checkpoint or not is_rmkv and random_file(weights)
   local started = rmkv.system.clock()
   local model
-  if opt.checkpoint then
-    model = rmkv.model.load(opt.checkpoint, { threads = threads, weights = weights == "stored" and "auto" or weights })
-  elseif is_rmkv then
+  if file then
+    model = rmkv.model.load(file, { threads = threads, weights = weights == "stored" and "auto" or weights,
+      head = kind == "8-bit head" and "q8_0" or nil })
+  else
     local shape = shapes[opt.shape]
     local config = rmkv.model.preset("rmkv", shape.preset)
     config.vocabulary = shape.vocabulary
     model = rmkv.model.create(config, { seed = 1 })
-  else
-    model = rmkv.engine.random(shapes[opt.shape],
-      { weights = weights, threads = threads, seed = 1, head = kind == "8-bit head" and "q8_0" or nil })
   end
   local load_seconds = rmkv.system.clock() - started
   local vocabulary = model:facts().vocabulary

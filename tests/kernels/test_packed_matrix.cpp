@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/kernels/cpu/packed_matrix.h"
+#include "core/kernels/cpu/thread_choice.h"
 #include "core/kernels/cpu/thread_team.h"
 #include "tests/catch.h"
 
@@ -32,12 +33,7 @@ void fill(Problem& problem, WeightType type, int64_t outputs, int64_t inputs, in
   quantize_rows(type, values.data(), stored.data(), outputs, inputs);
   problem.weights.resize(values.size());
   dequantize_rows(type, stored.data(), problem.weights.data(), outputs, inputs);
-  problem.matrix = PackedMatrix(
-      type, outputs, inputs,
-      [&](int64_t output, uint8_t* row) {
-        std::copy_n(stored.data() + static_cast<uint64_t>(output) * row_bytes, row_bytes, row);
-      },
-      problem.arena);
+  problem.matrix = PackedMatrix(type, outputs, inputs, {type, stored.data()}, problem.arena);
   problem.x = RowBuffer(rows, inputs, true, true);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < inputs; ++i) problem.x.view().row(r)[i] = normal(random);
@@ -177,4 +173,71 @@ TEST_CASE("a team meets at its barriers and starts again after a pause") {
   }
   CHECK(together);
   CHECK(steps == std::vector<int>(4, 1000));
+}
+
+TEST_CASE("rows of another type are packed as their converted rows") {
+  const int64_t outputs = 40, inputs = 96;
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(outputs * inputs));
+  for (float& value : values) value = normal(random);
+  for (const std::string& name : weight_type_names()) {
+    INFO(name);
+    const WeightType type = parse_weight_type(name);
+    std::vector<uint8_t> converted(bytes_of_row(type, inputs) * outputs);
+    quantize_rows(type, values.data(), converted.data(), outputs, inputs);
+    WeightArena arena;
+    const StoredRows floats{WeightType::F32, reinterpret_cast<const uint8_t*>(values.data())};
+    const PackedMatrix direct(type, outputs, inputs, floats, arena);
+    const PackedMatrix twice(type, outputs, inputs, {type, converted.data()}, arena);
+    RowBuffer x(1, inputs, true, true), y(1, outputs), z(1, outputs);
+    for (int64_t i = 0; i < inputs; ++i) x.view().row(0)[i] = normal(random);
+    const RowForm form = direct.row_form(false);
+    if (form != RowForm::kFloat) encode_row(form, x.view(), 0, 0, inputs);
+    direct.multiply(x.view(), 1, form, y.view().values, y.view().stride, 0, direct.panels());
+    twice.multiply(x.view(), 1, form, z.view().values, z.view().stride, 0, twice.panels());
+    CHECK(std::equal(y.view().row(0), y.view().row(0) + outputs, z.view().row(0)));
+  }
+}
+
+TEST_CASE("a job may take a part of the team") {
+  ThreadTeam team(4);
+  for (int threads = 1; threads <= 5; ++threads) {
+    std::vector<int> steps(4, 0);
+    for (int round = 0; round < 20; ++round) {
+      team.run(threads, [&](int thread) {
+        ++steps[static_cast<size_t>(thread)];
+        team.barrier();
+        team.barrier();
+      });
+    }
+    for (int thread = 0; thread < 4; ++thread) {
+      CHECK(steps[static_cast<size_t>(thread)] == (thread < threads ? 20 : 0));
+    }
+  }
+  CHECK(ThreadTeam::worth(1000, 5, 8) == 1);
+  CHECK(ThreadTeam::worth(int64_t{1} << 30, 5, 8) == 8);
+  CHECK(ThreadTeam::worth(int64_t{1} << 30, 0, 0) == 1);
+}
+
+// Calls that take `cost(threads)` seconds; returns how often the last 1000 of `calls` took another
+// number of threads than `expected`.
+template <typename Cost>
+int strays(ThreadChoice& choice, int calls, int expected, const Cost& cost) {
+  int others = 0;
+  for (int call = 0; call < calls; ++call) {
+    if (call >= calls - 1000 && choice.threads() != expected) ++others;
+    choice.note(cost(choice.threads()));
+  }
+  return others;
+}
+
+TEST_CASE("the number of threads follows what calls cost") {
+  ThreadChoice choice(8, 8);
+  CHECK(strays(choice, 3000, 1, [](int threads) { return 1e-5 * threads; }) < 20);
+  CHECK(strays(choice, 20000, 8, [](int threads) { return 1e-3 / threads; }) < 20);
+  // A part of the team is best.
+  CHECK(strays(choice, 20000, 4, [](int n) { return 1e-3 / n + 6e-5 * n; }) < 20);
+  ThreadChoice one(1, 1);
+  CHECK(strays(one, 1000, 1, [](int) { return 1e-5; }) == 0);
 }

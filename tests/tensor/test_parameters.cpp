@@ -144,3 +144,19 @@ TEST_CASE("an fp64 store serves exact tests") {
   CHECK(store[0].scalar_type() == at::kDouble);
   CHECK(store.flat_gradients(ParameterGroup::kGate).scalar_type() == at::kDouble);
 }
+
+TEST_CASE("large buffers are zero and aligned, and take declared parameters and filled ones") {
+  ParameterStore store;
+  store.add("large", std::vector<int64_t>{1 << 10, 1 << 10}, ParameterGroup::kMatrix);
+  store.add("given", at::ones({3}), ParameterGroup::kMatrix);
+  store.finish();
+  const Tensor large = store.get("large").value.detach();
+  CHECK(reinterpret_cast<uintptr_t>(large.data_ptr()) % 64 == 0);
+  CHECK(large.abs().max().item<float>() == 0);
+  CHECK(store.get("large").value.grad().abs().max().item<float>() == 0);
+  CHECK(store.get("given").value.sum().item<float>() == 3);
+  const uint64_t version = store.version();
+  store.fill([](Tensor& value) { value.fill_(2); });
+  CHECK(large.min().item<float>() == 2);
+  CHECK(store.version() > version);
+}

@@ -176,3 +176,20 @@ TEST_CASE("mutated files are read whole or refused, never crash") {
   CHECK(read > 100);  // changes of data and names are no damage of the form
   CHECK(refused > 1000);
 }
+
+TEST_CASE("tensors may lie in the file's memory as long as its owner lives") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "t.safetensors";
+  write_safetensors(path, {{"a", at::arange(5, at::kFloat)}, {"b", at::tensor({1, 0}) > 0}});
+  auto owner = std::make_shared<const MappedFile>(path);
+  const std::string_view bytes = owner->bytes();
+  SafetensorsFile file = parse_safetensors(bytes, path, owner);
+  const auto* place = static_cast<const char*>(file.tensors.at("a").const_data_ptr());
+  CHECK((place >= bytes.data() && place < bytes.data() + bytes.size()));
+  const std::weak_ptr<const MappedFile> watched = owner;
+  owner.reset();
+  CHECK(file.tensors.at("a").equal(at::arange(5, at::kFloat)));
+  CHECK(file.tensors.at("b").equal(at::tensor({1, 0}) > 0));
+  file.tensors.clear();
+  CHECK(watched.expired());
+}

@@ -1,4 +1,4 @@
-// Packing, and the choice of the inner loop; see packed_matrix.h.
+// The choice of the inner loop; see packed_matrix.h.  Packing: panel_packing.h.
 #include "core/kernels/cpu/packed_matrix.h"
 
 #include <array>
@@ -41,72 +41,7 @@ void with_float_type(WeightType type, const Fn& fn) {
   }
 }
 
-// --- packing ---
-
-// Output `o` (0 .. 31) of a panel of floats.
-void pack_floats(WeightType type, const uint8_t* row, int64_t inputs, int64_t o, uint8_t* panel) {
-  const int64_t size = type == WeightType::F32 ? 4 : 2;
-  for (int64_t i = 0; i < inputs; ++i) {
-    // bf16 lies in pairs of inputs, the others input by input.
-    const int64_t at = type == WeightType::BF16 ? (i / 2 * kPanel + o) * 2 + i % 2 : i * kPanel + o;
-    std::memcpy(panel + at * size, row + i * size, static_cast<size_t>(size));
-  }
-}
-
-// The codes of a block of ggml's format, unsigned.
-template <WeightType type>
-void unpack_codes(const uint8_t* block, uint8_t* codes) {
-  using Layout = BlockLayout<type>;
-  const uint8_t* at = block + (Layout::kHasMinimum ? 4 : 2);
-  if constexpr (Layout::kBits == 8) {
-    for (int i = 0; i < 32; ++i) codes[i] = static_cast<uint8_t>(at[i] ^ 0x80);
-  } else {
-    uint32_t high = 0;
-    if constexpr (Layout::kBits == 5) {
-      std::memcpy(&high, at, 4);
-      at += 4;
-    }
-    for (int i = 0; i < 32; ++i) {
-      const int nibble = i < 16 ? at[i] & 15 : at[i - 16] >> 4;
-      codes[i] = static_cast<uint8_t>(nibble | (high >> i & 1) << 4);
-    }
-  }
-}
-
-template <WeightType type>
-void pack_block(const uint8_t* block, int64_t o, uint8_t* panel_block) {
-  using Layout = BlockLayout<type>;
-  std::memcpy(panel_block + 2 * o, block, 2);
-  if constexpr (Layout::kHasMinimum) std::memcpy(panel_block + 64 + 2 * o, block + 2, 2);
-  uint8_t codes[32];
-  unpack_codes<type>(block, codes);
-  const int v = static_cast<int>(o / kLanes);
-  const int64_t lane = o % kLanes;
-  for (int i = 0; i < 32; ++i) {
-    const int j = i / 4;
-    const int64_t byte = lane * 4 + i % 4;
-    uint8_t* place = panel_block + Layout::code_place(v, j) + byte;
-    if constexpr (Layout::kBits == 8) {
-      *place = codes[i];
-    } else {
-      *place |= static_cast<uint8_t>((codes[i] & 15) << (j < 4 ? 0 : 4));
-    }
-    if constexpr (Layout::kBits == 5) {
-      uint8_t* bits = panel_block + Layout::high_place(v, j);
-      bits[byte / 8] |= static_cast<uint8_t>((codes[i] >> 4) << (byte % 8));
-    }
-  }
-}
-
-int64_t bytes_of_panel(WeightType type, int64_t inputs) {
-  if (!is_quantized(type)) return inputs * kPanel * (type == WeightType::F32 ? 4 : 2);
-  int64_t bytes = 0;
-  with_block_type(type, [&](auto t) { bytes = inputs / 32 * BlockLayout<t()>::kBytes; });
-  return bytes;
-}
-
-// --- tiles by number of rows ---
-
+// Tiles by number of rows.
 using FloatTile = void (*)(const uint8_t*, const float*, int64_t, int64_t, float*, int64_t, bool);
 using HalvesTile = void (*)(const uint8_t*, const bf16*, int64_t, int64_t, float*, int64_t, bool);
 using BlockTile = void (*)(const uint8_t*, const CodeBlock*, int64_t, int64_t, float*, int64_t);
@@ -150,27 +85,12 @@ WeightType PackedMatrix::fitting(WeightType type, int64_t inputs) {
   return type;
 }
 
-PackedMatrix::PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, const RowSource& rows,
+PackedMatrix::PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, const StoredRows& rows,
                            WeightArena& arena)
     : type_(type), outputs_(outputs), inputs_(inputs), panel_bytes_(bytes_of_panel(type, inputs)) {
   RMKV_ASSERT(outputs > 0 && inputs > 0 && fitting(type, inputs) == type);
   uint8_t* data = arena.allocate(size_bytes());
-  std::vector<uint8_t> row(bytes_of_row(type, inputs));
-  for (int64_t o = 0; o < outputs; ++o) {
-    rows(o, row.data());
-    uint8_t* panel = data + o / kPanel * panel_bytes_;
-    if (!is_quantized(type)) {
-      pack_floats(type, row.data(), inputs, o % kPanel, panel);
-      continue;
-    }
-    with_block_type(type, [&](auto t) {
-      const auto block_bytes = static_cast<int64_t>(bytes_of_row(type, kBlockValues));
-      for (int64_t b = 0; b < inputs / kBlockValues; ++b) {
-        pack_block<t()>(row.data() + b * block_bytes, o % kPanel,
-                        panel + b * BlockLayout<t()>::kBytes);
-      }
-    });
-  }
+  pack_panels(type, outputs, inputs, rows, data);
   data_ = data;
 }
 

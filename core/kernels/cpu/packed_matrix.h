@@ -13,9 +13,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "core/kernels/cpu/activation_rows.h"
+#include "core/kernels/cpu/panel_packing.h"
 #include "core/kernels/cpu/weight_arena.h"
 #include "core/tensor/block_quant.h"
 
@@ -24,12 +24,11 @@ namespace rmkv::kernels::cpu {
 class PackedMatrix {
  public:
   static constexpr int64_t kPanelOutputs = 32;
-  // Writes row `output` of the matrix as bytes_of_row(type, K) bytes of block_quant.h's format.
-  using RowSource = std::function<void(int64_t output, uint8_t* row)>;
 
   PackedMatrix() = default;
+  // Packs `rows` by LibTorch's threads; of another type they are converted through fp32.
   // `type` must fit the inputs: whole blocks of 32 for block types, an even number for bf16.
-  PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, const RowSource& rows,
+  PackedMatrix(WeightType type, int64_t outputs, int64_t inputs, const StoredRows& rows,
                WeightArena& arena);
   // The type nearest to `type` that such a matrix can have: rows that are no whole blocks become
   // fp16, odd rows of bf16 fp32.

@@ -10,6 +10,10 @@ namespace {
 // sleeping machine would notice.
 constexpr int kSpins = 1000;
 
+// Weights that a thread reads from its cache in a few microseconds, many times what a barrier
+// costs.
+constexpr int64_t kShareBytes = 256 << 10;
+
 void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -28,36 +32,47 @@ void wait_for_change(const std::atomic<uint32_t>& value, uint32_t old) {
 
 }  // namespace
 
-ThreadTeam::ThreadTeam(int size) : size_(std::max(size, 1)) {
+ThreadTeam::ThreadTeam(int size)
+    : size_(std::max(size, 1)), helpers_(static_cast<size_t>(size_ - 1)) {
   for (int thread = 1; thread < size_; ++thread) {
-    threads_.emplace_back([this, thread] { work(thread); });
+    helpers_[static_cast<size_t>(thread - 1)].thread =
+        std::thread([this, thread] { work(thread); });
   }
 }
 
 ThreadTeam::~ThreadTeam() {
   stop_.store(true, std::memory_order_relaxed);
-  jobs_.fetch_add(1, std::memory_order_release);
-  jobs_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (Helper& helper : helpers_) begin(helper);
+  for (Helper& helper : helpers_) helper.thread.join();
 }
 
-void ThreadTeam::start(Call call, const void* target) {
-  if (size_ == 1) {
+int ThreadTeam::worth(int64_t bytes, int64_t steps, int most) {
+  const int64_t share = bytes / std::max<int64_t>(steps * kShareBytes, 1);
+  return static_cast<int>(std::clamp<int64_t>(share, 1, std::max(most, 1)));
+}
+
+void ThreadTeam::begin(Helper& helper) {
+  helper.jobs.fetch_add(1, std::memory_order_release);
+  helper.jobs.notify_one();
+}
+
+void ThreadTeam::start(int threads, Call call, const void* target) {
+  active_ = static_cast<uint32_t>(std::clamp(threads, 1, size_));
+  if (active_ == 1) {
     call(target, 0);
     return;
   }
   call_ = call;
   target_ = target;
-  jobs_.fetch_add(1, std::memory_order_release);
-  jobs_.notify_all();
+  for (uint32_t i = 0; i + 1 < active_; ++i) begin(helpers_[i]);
   call(target, 0);
   barrier();
 }
 
 void ThreadTeam::barrier() {
-  if (size_ == 1) return;
+  if (active_ == 1) return;
   const uint32_t pass = passes_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(size_)) {
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == active_) {
     arrived_.store(0, std::memory_order_relaxed);
     passes_.store(pass + 1, std::memory_order_release);
     passes_.notify_all();
@@ -67,9 +82,10 @@ void ThreadTeam::barrier() {
 }
 
 void ThreadTeam::work(int thread) {
+  Helper& own = helpers_[static_cast<size_t>(thread - 1)];
   uint32_t seen = 0;
   while (true) {
-    wait_for_change(jobs_, seen);
+    wait_for_change(own.jobs, seen);
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
     call_(target_, thread);

@@ -44,8 +44,8 @@ Tensor gradient_anchor(const ParameterStore& parameters) {
 
 }  // namespace
 
-MicroRwkvModel::MicroRwkvModel(const MicroRwkvConfig& config, uint64_t seed, at::ScalarType dtype,
-                               at::Device device)
+MicroRwkvModel::MicroRwkvModel(const MicroRwkvConfig& config, ParameterSeed seed,
+                               at::ScalarType dtype, at::Device device)
     : config_(config), parameters_(dtype, device) {
   add_microrwkv_parameters(config_, seed, parameters_);
   weights_ = bind_microrwkv(config_, parameters_);
@@ -102,7 +102,7 @@ std::vector<std::string> MicroRwkvModel::memory_names(const State& state) const 
   return names;
 }
 
-std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, ParameterSeed seed,
                                                 at::ScalarType parameter_dtype, at::Device device) {
   return std::make_unique<MicroRwkvModel>(MicroRwkvConfig::from_table(config), seed,
                                           parameter_dtype, device);

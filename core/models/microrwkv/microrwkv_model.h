@@ -11,8 +11,8 @@ namespace rmkv {
 
 class MicroRwkvModel : public LanguageModel {
  public:
-  // Parameters of `dtype` (fp32 or fp64), initialised from `seed`.
-  MicroRwkvModel(const MicroRwkvConfig& config, uint64_t seed, at::ScalarType dtype,
+  // Parameters of `dtype` (fp32 or fp64), initialised from `seed` (none: zero).
+  MicroRwkvModel(const MicroRwkvConfig& config, ParameterSeed seed, at::ScalarType dtype,
                  at::Device device);
 
   const ModelFacts& facts() const override { return facts_; }
@@ -39,7 +39,7 @@ class MicroRwkvModel : public LanguageModel {
   Tensor auxiliary_;  // of the last forward with gradients; corrected only
 };
 
-std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_microrwkv(const Table& config, ParameterSeed seed,
                                                 at::ScalarType parameter_dtype, at::Device device);
 
 }  // namespace rmkv

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/base/random.h"
+#include "core/kernels/cpu/parallel.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -120,7 +121,7 @@ Tensor initial(const std::string& name, const Shape& shape, double deviation, co
                uint64_t seed) {
   Tensor value = at::empty(shape, at::kDouble);
   double* data = value.mutable_data_ptr<double>();
-  at::parallel_for(0, value.numel(), 1 << 15, [&](int64_t first, int64_t last) {
+  kernels::cpu::parallel_for(value.numel(), 1 << 15, [&](int64_t first, int64_t last) {
     RandomStream random(seed, name);
     random.seek(2 * static_cast<uint64_t>(first));  // a normal number takes two words
     for (int64_t i = first; i < last; ++i) data[i] = curve ? curve(i) : deviation * random.normal();
@@ -130,12 +131,19 @@ Tensor initial(const std::string& name, const Shape& shape, double deviation, co
 
 }  // namespace
 
-void add_microrwkv_parameters(const MicroRwkvConfig& config, uint64_t seed, ParameterStore& store) {
+void add_microrwkv_parameters(const MicroRwkvConfig& config, ParameterSeed seed,
+                              ParameterStore& store) {
+  std::vector<std::function<Tensor()>> values;
   Walk(config, [&](const std::string& name, const Shape& shape, Group group, double deviation,
                    const Curve& curve) {
-    store.add(name, initial(name, shape, deviation, curve, seed).to(store.dtype()), group);
+    store.add(name, shape, group);
+    if (seed) values.push_back([=] { return initial(name, shape, deviation, curve, *seed); });
   }).run();
   store.finish();
+  if (seed) {
+    auto make = values.begin();
+    store.fill([&](Tensor& value) { value.copy_((*make++)()); });
+  }
 }
 
 int64_t microrwkv_parameter_count(const MicroRwkvConfig& config) {

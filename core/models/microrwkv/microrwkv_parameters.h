@@ -34,7 +34,8 @@ struct MicroRwkvWeights {
 };
 
 // Declares every parameter with its initial value and lays them out.
-void add_microrwkv_parameters(const MicroRwkvConfig& config, uint64_t seed, ParameterStore& store);
+void add_microrwkv_parameters(const MicroRwkvConfig& config, ParameterSeed seed,
+                              ParameterStore& store);
 MicroRwkvWeights bind_microrwkv(const MicroRwkvConfig& config, const ParameterStore& store);
 
 // The number of elements, without allocating any.

@@ -2,6 +2,7 @@
 #include "core/models/rmkv/rmkv_model.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/memory/measures.h"
 #include "core/models/rmkv/parallel.h"
@@ -39,13 +40,16 @@ Tensor gradient_anchor(const ParameterStore& parameters) {
 
 }  // namespace
 
-RmkvModel::RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dtype,
+RmkvModel::RmkvModel(const RmkvConfig& config, ParameterSeed seed, at::ScalarType dtype,
                      at::Device device)
     : config_(config), parameters_(dtype, device) {
-  for (const ParameterSpec& spec : rmkv_parameter_specs(config_)) {
-    parameters_.add(spec.name, initial_value(spec, seed).to(dtype), spec.group);
-  }
+  const std::vector<ParameterSpec> specs = rmkv_parameter_specs(config_);
+  for (const ParameterSpec& spec : specs) parameters_.add(spec.name, spec.shape, spec.group);
   parameters_.finish();
+  if (seed) {
+    auto spec = specs.begin();
+    parameters_.fill([&](Tensor& value) { value.copy_(initial_value(*spec++, *seed)); });
+  }
   weights_ = bind_weights(config_, parameters_);
   facts_.architecture = "rmkv";
   facts_.vocabulary = config_.vocabulary;
@@ -97,6 +101,8 @@ Tensor RmkvModel::forward(const Tensor& tokens, State& state, const ForwardOptio
   if (open == 0 && count % length == 0)
     return parallel_forward(config_, weights_, tokens, state, options);
 
+  std::optional<SerialScope> serial;
+  if (tokens.numel() == 1 && options.compute_dtype == at::kFloat && token_step()) serial.emplace();
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < count;) {
     const int64_t room = length - state.counter("open"), left = count - first;
@@ -133,7 +139,10 @@ bool RmkvModel::step(int64_t token, State& state, const ForwardOptions& options,
          "ids in [0, " + std::to_string(config_.vocabulary) + ")");
   }
   if (!token_step() || !step_->advance(token, state, hidden)) return false;
-  if (state.counter("open") == config_.segment_tokens) flush(state, options);
+  if (state.counter("open") == config_.segment_tokens) {
+    const SerialScope serial;
+    flush(state, options);
+  }
   return true;
 }
 
@@ -197,7 +206,7 @@ Tensor RmkvModel::probe(const std::string& name, const State& state) {
   return kind == "keep" ? keep : half_life(keep);
 }
 
-std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device) {
   return std::make_unique<RmkvModel>(RmkvConfig::from_table(config), seed, parameter_dtype, device);
 }

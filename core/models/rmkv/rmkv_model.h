@@ -17,8 +17,8 @@ namespace rmkv {
 
 class RmkvModel : public LanguageModel {
  public:
-  // Parameters of `dtype` (fp32 or fp64), initialised from `seed`.
-  RmkvModel(const RmkvConfig& config, uint64_t seed, at::ScalarType dtype, at::Device device);
+  // Parameters of `dtype` (fp32 or fp64), initialised from `seed` (none: zero).
+  RmkvModel(const RmkvConfig& config, ParameterSeed seed, at::ScalarType dtype, at::Device device);
 
   const ModelFacts& facts() const override { return facts_; }
   Table config() const override { return config_.to_table(); }
@@ -58,7 +58,7 @@ class RmkvModel : public LanguageModel {
   bool step_asked_ = false;
 };
 
-std::unique_ptr<LanguageModel> create_rmkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rmkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device);
 
 }  // namespace rmkv

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "core/base/clock.h"
 #include "core/models/rwkv/engine_rows.h"
 
 namespace rmkv {
@@ -16,13 +17,20 @@ namespace {
 constexpr int64_t kPanel = PackedMatrix::kPanelOutputs;
 // Rows from which bf16 products with bf16 activations are worth their rounding.
 constexpr int64_t kFastRows = 16;
-constexpr int64_t kHeadRows = 32;  // rows of logits computed together
+constexpr int64_t kHeadRows = 32;   // rows of logits computed together
+constexpr int64_t kLayerSteps = 5;  // parts of a layer between barriers
 
 }  // namespace
 
 EngineCore::EngineCore(const RwkvConfig& config, std::unique_ptr<EngineWeights> weights,
                        int threads)
-    : config_(config), weights_(std::move(weights)), team_(threads) {
+    : config_(config),
+      weights_(std::move(weights)),
+      team_(threads),
+      row_choice_(ThreadTeam::worth(weights_->step_bytes - weights_->head.size_bytes(),
+                                    kLayerSteps * config.layers, team_.size()),
+                  team_.size()),
+      head_choice_(ThreadTeam::worth(weights_->head.size_bytes(), 1, team_.size()), team_.size()) {
   const int64_t D = config.channels;
   channel_unit_ = config.version == 4 ? kPanel : std::lcm(config.head_size, kPanel);
   const auto buffer = [](int64_t rows, int64_t columns) {
@@ -62,14 +70,6 @@ EngineCore::EngineCore(const RwkvConfig& config, std::unique_ptr<EngineWeights> 
     owned(rate_, layer.rate_second);
     owned(gate_, layer.gate_second);
     owned(value_share_, layer.value_second);
-    plans_.push_back({share_products(layer.att_products), share_products(layer.ffn_products), {}});
-    if (!layer.mix_first.matrix.empty()) {
-      plans_.back().mix.resize(static_cast<size_t>(team_.size()));
-      for (int t = 0; t < team_.size(); ++t) {
-        const Range panels = share(layer.mix_first.matrix.panels(), t);
-        plans_.back().mix[static_cast<size_t>(t)] = {{0, panels.first, panels.last}};
-      }
-    }
     while (corrections_.size() < layer.mix_second.size()) {
       corrections_.emplace_back(kMostRows, D);
     }
@@ -77,6 +77,7 @@ EngineCore::EngineCore(const RwkvConfig& config, std::unique_ptr<EngineWeights> 
   if (config.version == 7) first_value_ = RowBuffer(kMostRows, D);
   head_rows_ = buffer(kHeadRows, D);
   head_out_ = RowBuffer(kHeadRows, weights_->head.outputs());
+  for (int t = 0; t <= team_.size(); ++t) plans_.push_back(t > 0 ? make_plans(t) : Plans());
 }
 
 int64_t EngineCore::buffer_bytes() const {
@@ -101,7 +102,7 @@ int64_t EngineCore::buffer_bytes() const {
 // --- who does what ---
 
 EngineCore::Range EngineCore::share(int64_t units, int thread) const {
-  return {units * thread / team_.size(), units * (thread + 1) / team_.size()};
+  return {units * thread / active_, units * (thread + 1) / active_};
 }
 
 EngineCore::Range EngineCore::channel_share(int thread) const {
@@ -110,24 +111,41 @@ EngineCore::Range EngineCore::channel_share(int thread) const {
   return {std::min(D, units.first * channel_unit_), std::min(D, units.last * channel_unit_)};
 }
 
-EngineCore::Shares EngineCore::share_products(const std::vector<EngineProduct>& products) const {
+EngineCore::Shares EngineCore::share_products(const std::vector<EngineProduct>& products,
+                                              int threads) const {
   double total = 0;
   for (const EngineProduct& product : products) {
     total += static_cast<double>(product.matrix.size_bytes());
   }
-  Shares shares(static_cast<size_t>(team_.size()));
+  Shares shares(static_cast<size_t>(threads));
   double before = 0;  // bytes of the panels already given away
   for (size_t i = 0; i < products.size(); ++i) {
     const PackedMatrix& matrix = products[i].matrix;
     const double panel = static_cast<double>(matrix.size_bytes()) / matrix.panels();
     for (int64_t p = 0; p < matrix.panels(); ++p, before += panel) {
-      const auto thread = static_cast<size_t>((before + panel / 2) / total * team_.size());
+      const auto thread = static_cast<size_t>((before + panel / 2) / total * threads);
       std::vector<Share>& own = shares[std::min(thread, shares.size() - 1)];
       if (own.empty() || own.back().product != i) own.push_back({i, p, p});
       own.back().last = p + 1;
     }
   }
   return shares;
+}
+
+EngineCore::Plans EngineCore::make_plans(int threads) const {
+  Plans plans;
+  for (const EngineLayer& layer : weights_->layers) {
+    LayerPlan& plan = plans.emplace_back();
+    plan.att = share_products(layer.att_products, threads);
+    plan.ffn = share_products(layer.ffn_products, threads);
+    if (!layer.mix_first.matrix.empty()) {
+      const int64_t panels = layer.mix_first.matrix.panels();
+      for (int t = 0; t < threads; ++t) {
+        plan.mix.push_back({{0, panels * t / threads, panels * (t + 1) / threads}});
+      }
+    }
+  }
+  return plans;
 }
 
 EngineCore::Shifted& EngineCore::shifted(const Block& block, int thread) {
@@ -141,7 +159,15 @@ void EngineCore::advance(const int64_t* tokens, int64_t lanes, int64_t count, in
   Block block{tokens, lanes, count, stride, &state, hidden, fast};
   block.fast = fast && block.rows() >= kFastRows;
   const auto job = [&](int thread) { run(block, thread); };
-  team_.run(job);
+  run_job(private_rows(block) ? &row_choice_ : nullptr, job);
+}
+
+template <typename Job>
+void EngineCore::run_job(ThreadChoice* choice, const Job& job) {
+  active_ = choice ? choice->threads() : team_.size();
+  const double started = monotonic_seconds();
+  team_.run(active_, job);
+  if (choice) choice->note(monotonic_seconds() - started);
 }
 
 void EngineCore::run(const Block& block, int thread) {
@@ -185,7 +211,7 @@ void EngineCore::logits(const float* hidden, int64_t rows, float* logits) {
                     static_cast<size_t>(columns) * sizeof(float));
       }
     };
-    team_.run(job);
+    run_job(rows == 1 ? &head_choice_ : nullptr, job);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/kernels/cpu/thread_choice.h"
 #include "core/kernels/cpu/thread_team.h"
 #include "core/models/rwkv/engine_weights.h"
 
@@ -63,6 +64,7 @@ class EngineCore {
   struct LayerPlan {
     Shares att, ffn, mix;
   };
+  using Plans = std::vector<LayerPlan>;  // [L]
   struct Range {
     int64_t first, last;
   };
@@ -78,7 +80,13 @@ class EngineCore {
     int64_t token(int64_t row) const { return row % count; }
   };
 
-  Shares share_products(const std::vector<EngineProduct>& products) const;
+  Shares share_products(const std::vector<EngineProduct>& products, int threads) const;
+  Plans make_plans(int threads) const;
+  // Of the job that runs.
+  const LayerPlan& plan(size_t layer) const { return plans_[static_cast<size_t>(active_)][layer]; }
+  // Runs job(thread) by the whole team, or, given a choice, by as many threads as pay off.
+  template <typename Job>
+  void run_job(kernels::cpu::ThreadChoice* choice, const Job& job);
   void run(const Block& block, int thread);
   void embed(const Block& block, int thread);
   void time_mix(const Block& block, size_t layer, int thread);
@@ -102,7 +110,7 @@ class EngineCore {
   Shifted& shifted(const Block& block, int thread);
   const float* previous_row(const Block& block, const Rows& rows, const float* state,
                             int64_t row) const;
-  // Equal shares of a number of units.
+  // Equal shares of a number of units among the threads of the job.
   Range share(int64_t units, int thread) const;
   Range channel_share(int thread) const;
   bool private_rows(const Block& block) const { return block.rows() == 1; }
@@ -110,8 +118,11 @@ class EngineCore {
   const RwkvConfig config_;
   std::unique_ptr<EngineWeights> weights_;
   kernels::cpu::ThreadTeam team_;
-  int64_t channel_unit_;  // channels that are whole heads and whole panels
-  std::vector<LayerPlan> plans_;
+  // Of a lone row and of its logits; a block takes the whole team.
+  kernels::cpu::ThreadChoice row_choice_, head_choice_;
+  int active_ = 1;            // threads of the job that runs
+  int64_t channel_unit_;      // channels that are whole heads and whole panels
+  std::vector<Plans> plans_;  // by number of threads
 
   std::vector<Shifted> own_shifted_;  // [threads], one row
   Shifted block_shifted_;

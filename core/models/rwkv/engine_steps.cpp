@@ -239,7 +239,7 @@ void EngineCore::add_product(const Block& block, const PackedMatrix& matrix, con
 
 void EngineCore::time_mix(const Block& block, size_t index, int thread) {
   const EngineLayer& layer = weights_->layers[index];
-  const LayerPlan& plan = plans_[index];
+  const LayerPlan& plan = this->plan(index);
   float* state = (*block.state)[index].att_shift;
   if (layer.mix_first.matrix.empty()) {
     shift_rows(block, layer.att_norm, layer.att_shifts, layer.att_products, state, thread);
@@ -259,7 +259,7 @@ void EngineCore::time_mix(const Block& block, size_t index, int thread) {
 
 void EngineCore::channel_mix(const Block& block, size_t index, int thread) {
   const EngineLayer& layer = weights_->layers[index];
-  const LayerPlan& plan = plans_[index];
+  const LayerPlan& plan = this->plan(index);
   float* state = (*block.state)[index].ffn_shift;
   shift_rows(block, layer.ffn_norm, layer.ffn_shifts, layer.ffn_products, state, thread);
   multiply(block, layer.ffn_products, plan.ffn, shifted(block, thread).inputs, thread);

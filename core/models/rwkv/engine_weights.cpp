@@ -91,20 +91,7 @@ class Packer {
   PackedMatrix packed(const WeightTensor& weight, WeightType wanted) {
     const int64_t outputs = weight.shape[0], inputs = weight.count() / weight.shape[0];
     const WeightType type = PackedMatrix::fitting(wanted, inputs);
-    const uint64_t row_bytes = bytes_of_row(weight.type, inputs);
-    std::vector<float> values(static_cast<size_t>(inputs));
-    PackedMatrix result(
-        type, outputs, inputs,
-        [&](int64_t output, uint8_t* row) {
-          const uint8_t* from = weight.data + static_cast<uint64_t>(output) * row_bytes;
-          if (type == weight.type) {
-            std::memcpy(row, from, row_bytes);
-          } else {
-            dequantize_rows(weight.type, from, values.data(), 1, inputs);
-            quantize_rows(type, values.data(), row, 1, inputs);
-          }
-        },
-        result_.arena);
+    PackedMatrix result(type, outputs, inputs, {weight.type, weight.data}, result_.arena);
     result_.step_bytes += result.size_bytes();
     result_.prefill_multiplications += outputs * inputs;
     return result;

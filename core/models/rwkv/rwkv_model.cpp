@@ -54,24 +54,19 @@ Tensor marks_of(const Tensor& tokens, const ForwardOptions& options) {
 
 }  // namespace
 
-RwkvModel::RwkvModel(const RwkvConfig& config, uint64_t seed, at::ScalarType dtype,
-                     at::Device device)
-    : RwkvModel(
-          config,
-          [&](const RwkvParameter& parameter) {
-            return rwkv_initial_value(config, parameter, seed);
-          },
-          dtype, device) {}
-
-RwkvModel::RwkvModel(const RwkvConfig& config, const RwkvValues& value, at::ScalarType dtype,
+RwkvModel::RwkvModel(const RwkvConfig& config, ParameterSeed seed, at::ScalarType dtype,
                      at::Device device)
     : config_(config), parameters_(dtype, device) {
-  for (const RwkvParameter& parameter : rwkv_parameters(config_)) {
-    const Tensor given = value(parameter);
-    check_shape(given, "rwkv " + parameter.name, parameter.shape, "");
-    parameters_.add(parameter.name, given.to(dtype), rwkv_parameter_group(parameter));
+  const std::vector<RwkvParameter> list = rwkv_parameters(config_);
+  for (const RwkvParameter& parameter : list) {
+    parameters_.add(parameter.name, parameter.shape, rwkv_parameter_group(parameter));
   }
   parameters_.finish();
+  if (seed) {
+    auto parameter = list.begin();
+    parameters_.fill(
+        [&](Tensor& value) { value.copy_(rwkv_initial_value(config, *parameter++, *seed)); });
+  }
   embedding_ = parameters_.get("emb.weight").value;
   head_ = parameters_.get("head.weight").value;
   if (config_.head_bias) head_bias_ = parameters_.get("head.bias").value;
@@ -170,7 +165,7 @@ std::vector<std::string> RwkvModel::memory_names(const State& state) const {
   return names;
 }
 
-std::unique_ptr<LanguageModel> create_rwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rwkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device) {
   return std::make_unique<RwkvModel>(RwkvConfig::from_table(config), seed, parameter_dtype, device);
 }

@@ -11,7 +11,6 @@
 // Source: rwkv-family.md, section 1.1.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,15 +20,10 @@
 
 namespace rmkv {
 
-using RwkvValues = std::function<Tensor(const RwkvParameter&)>;
-
 class RwkvModel : public LanguageModel {
  public:
-  // Parameters of `dtype` (fp32 or fp64), initialised from `seed`.
-  RwkvModel(const RwkvConfig& config, uint64_t seed, at::ScalarType dtype, at::Device device);
-  // Parameters from elsewhere (a file): `value` gives each in its shape and any float dtype.
-  RwkvModel(const RwkvConfig& config, const RwkvValues& value, at::ScalarType dtype,
-            at::Device device);
+  // Parameters of `dtype` (fp32 or fp64), initialised from `seed` (none: zero).
+  RwkvModel(const RwkvConfig& config, ParameterSeed seed, at::ScalarType dtype, at::Device device);
 
   const ModelFacts& facts() const override { return facts_; }
   Table config() const override { return config_.to_table(); }
@@ -70,7 +64,7 @@ class RwkvModel : public LanguageModel {
   std::vector<Block> blocks_;
 };
 
-std::unique_ptr<LanguageModel> create_rwkv(const Table& config, uint64_t seed,
+std::unique_ptr<LanguageModel> create_rwkv(const Table& config, ParameterSeed seed,
                                            at::ScalarType parameter_dtype, at::Device device);
 
 }  // namespace rmkv
