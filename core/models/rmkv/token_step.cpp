@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/base/clock.h"
 #include "core/kernels/cpu/matrix_vector.h"
 #include "core/kernels/rotary.h"
 #include "core/memory/pooling.h"
@@ -16,6 +17,8 @@
 namespace rmkv {
 
 using kernels::cpu::matrix_vector;
+using kernels::cpu::ThreadChoice;
+using kernels::cpu::ThreadTeam;
 
 namespace {
 
@@ -32,6 +35,8 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kKnownNames 
     {"pooling", {"mean", "query"}},
     {"store_keys", {"projected", "codes"}},
     {"store_read", {"segment", "token"}}};
+
+constexpr int64_t kLayerSteps = 5;  // parts of a layer between barriers
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -131,19 +136,33 @@ TokenStep::TokenStep(const RmkvConfig& config, const RmkvWeights& weights)
 
 TokenStep::~TokenStep() = default;
 
+void TokenStep::make_team(int threads) {
+  team_.emplace(threads);
+  int64_t values = 0;
+  for (const Layer& layer : layers_) {
+    const RmkvLayer& from = *layer.source;
+    for (const Tensor* matrix : {&from.qkv, &from.out, &from.ffn_in, &from.ffn_out, &from.store_map,
+                                 &from.store_out, &from.pool_query}) {
+      if (matrix->defined()) values += matrix->numel();
+    }
+  }
+  constexpr int64_t kBytes = sizeof(float);
+  row_choice_.emplace(ThreadTeam::worth(values * kBytes, kLayerSteps * config_.layers, threads),
+                      threads);
+  head_choice_.emplace(ThreadTeam::worth(weights_.head.numel() * kBytes, 1, threads), threads);
+  const auto rows = [](int64_t count) {
+    return std::vector<float>(static_cast<size_t>(count + kTokenUnit), 0.0f);
+  };
+  const int64_t D = config_.store_head_dim(), K = config_.store_key_dim();
+  const int64_t seen = config_.bridge + config_.slots + config_.segment_tokens;
+  scratch_.assign(static_cast<size_t>(threads),
+                  {rows(config_.channels), rows(config_.channels), rows(config_.head_dim()),
+                   rows(seen), rows(K), rows(K), rows(D), rows(D)});
+}
+
 void TokenStep::prepare() {
   const int threads = static_cast<int>(thread_count());
-  if (!team_ || team_->size() != threads) {
-    team_.emplace(threads);
-    const auto rows = [](int64_t count) {
-      return std::vector<float>(static_cast<size_t>(count + kTokenUnit), 0.0f);
-    };
-    const int64_t D = config_.store_head_dim(), K = config_.store_key_dim();
-    const int64_t seen = config_.bridge + config_.slots + config_.segment_tokens;
-    scratch_.assign(static_cast<size_t>(threads),
-                    {rows(config_.channels), rows(config_.channels), rows(config_.head_dim()),
-                     rows(seen), rows(K), rows(K), rows(D), rows(D)});
-  }
+  if (!team_ || team_->size() != threads) make_team(threads);
   for (Layer& layer : layers_) {
     const RmkvLayer& from = *layer.source;
     if (!from.slots || !from.pool_query.defined()) continue;
@@ -211,22 +230,30 @@ bool TokenStep::advance(int64_t token, State& state, float* hidden) {
   RMKV_ASSERT(position_ > 0 && position_ < config_.segment_tokens);
   prepare();
   if (!find_state(state)) return false;
-  team_->run([&](int thread) { run(token, hidden, thread); });
+  run_timed(*row_choice_, [&](int thread) { run(token, hidden, thread); });
   state.set_counter("open", position_ + 1);
   return true;
 }
 
+template <typename Job>
+void TokenStep::run_timed(ThreadChoice& choice, const Job& job) {
+  threads_ = choice.threads();
+  const double started = monotonic_seconds();
+  team_->run(threads_, job);
+  choice.note(monotonic_seconds() - started);
+}
+
 TokenStep::Range TokenStep::share(int64_t count, int thread, int64_t unit) const {
-  const int64_t units = (count + unit - 1) / unit, size = team_->size();
-  return {std::min(count, units * thread / size * unit),
-          std::min(count, units * (thread + 1) / size * unit)};
+  const int64_t units = (count + unit - 1) / unit;
+  return {std::min(count, units * thread / threads_ * unit),
+          std::min(count, units * (thread + 1) / threads_ * unit)};
 }
 
 void TokenStep::logits(const float* hidden, float* logits) {
   prepare();
   const int64_t V = config_.vocabulary, C = config_.channels;
   const float* head = data(weights_.head);
-  team_->run([&](int thread) {
+  run_timed(*head_choice_, [&](int thread) {
     const Range rows = share(V, thread, kTokenUnit);
     matrix_vector(head, C, hidden, C, rows.first, rows.last, logits);
   });

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/cpu/thread_choice.h"
 #include "core/kernels/cpu/thread_team.h"
 #include "core/models/rmkv/rmkv_config.h"
 #include "core/models/rmkv/rmkv_parameters.h"
@@ -45,6 +46,11 @@ class TokenStep {
 
   bool find_state(State& state);
   void prepare();
+  void make_team(int threads);
+  // Runs job(thread) by as many threads as pay off.
+  template <typename Job>
+  void run_timed(kernels::cpu::ThreadChoice& choice, const Job& job);
+  // A thread's part of `count` items in whole units.
   Range share(int64_t count, int thread, int64_t unit) const;
   void run(int64_t token, float* hidden, int thread);
   void project(const Layer& layer, int64_t token, int thread);
@@ -61,6 +67,9 @@ class TokenStep {
   const RmkvWeights& weights_;
   std::vector<Layer> layers_;
   std::optional<kernels::cpu::ThreadTeam> team_;
+  // Of a token and of its logits.
+  std::optional<kernels::cpu::ThreadChoice> row_choice_, head_choice_;
+  int threads_ = 1;  // of the job that runs
 
   int64_t position_ = 0;                // of the token in its segment
   int64_t since_start_ = 0;             // tokens of the lane before it
