@@ -13,7 +13,7 @@ local setup = require "lib.setup"
 
 local opt = rmkv.options {
   models = { { "rmkv", "rwkv4", "rwkv5", "rwkv6", "rwkv7" }, "architectures to compare", repeated = true },
-  set_model = { {}, "KEY=VALUE of rmkv's configuration, for example embedding_norm=true", repeated = true },
+  set_model = { {}, "KEY=VALUE of rmkv's configuration, for example cell=lstm", repeated = true },
   preset = { "tiny", "size that the feed-forward layers are fitted in" },
   parameters = { 0, "parameters of each; 0: as many as the first model has" },
   data = { { "storyworld" }, "NAME or PATH*WEIGHT, as in pretrain.lua", repeated = true },
@@ -42,7 +42,7 @@ local function build(name, wanted)
   config.vocabulary = tokenizer:vocab_size()
   if name == "rmkv" then
     config.store, config.segment_tokens = true, opt.segment
-    for key, value in pairs(setup.model_settings(opt.set_model)) do config[key] = value end
+    config = setup.configured(config, setup.model_settings(opt.set_model))
   end
   local model = rmkv.model.create(config, { seed = opt.seed })
   if wanted == 0 then return model end

@@ -31,7 +31,7 @@ struct Settings {
   bool store, write_stream, zero_read, tie_head;
   std::vector<int64_t> memory_layers;  // 1-based, empty: all
   int64_t store_heads, store_convolution, store_features;
-  std::string store_keys, store_read;
+  std::string store_keys, store_values, store_read;
   std::vector<int64_t> store_layers;  // 1-based, empty: memory_layers
   int64_t attention_shift, ffn_shift;
   bool embedding_norm, qk_norm, recency;
@@ -374,7 +374,8 @@ inline Rows Model::store_branch(int64_t l, const Rows& normalised,
         address = p_.at("store codes").row(id);
         for (double& v : address) v *= of(l, "store.strength").at(0, id);
         both = address;
-        const Row value = map(of(l, "store.value.weight"), x);
+        const Row value = c_.store_values == "codes" ? p_.at("store codes").row(id)
+                                                     : map(of(l, "store.value.weight"), x);
         both.insert(both.end(), value.begin(), value.end());
       } else {
         both = map(of(l, "store.map.weight"), x);

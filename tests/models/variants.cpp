@@ -63,6 +63,11 @@ std::vector<Variant> all_variants() {
                            {"store_features", 2},
                            {"store_keys", "codes"},
                            {"store_read", "token"}});
+  add("store with codes as values", {{"store", true},
+                                     {"store_convolution", 2},
+                                     {"store_keys", "codes"},
+                                     {"store_values", "codes"},
+                                     {"tie_head", false}});
   add("store, long convolution, one head", {{"store", true},
                                             {"store_convolution", 9},
                                             {"store_heads", 1},
@@ -173,6 +178,7 @@ naive::Model make_naive(const RmkvModel& model) {
                            c.store_convolution,
                            c.store_features,
                            text("store_keys"),
+                           text("store_values"),
                            text("store_read"),
                            c.store_layers,
                            c.attention_shift,

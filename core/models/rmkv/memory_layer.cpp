@@ -64,14 +64,16 @@ Tensor feed_forward(const RmkvConfig& config, const RmkvLayer& layer, const Tens
 
 StoreMaps store_maps(const RmkvLayer& layer, const Tensor& hidden, const Tensor& tokens,
                      const Tensor& codes) {
-  const auto wide = layer.store_map.scalar_type();
+  const auto wide = layer.store_gate_bias.scalar_type();
   const Tensor gates =
       at::sigmoid(kernels::linear(hidden, layer.store_gate).to(wide) + layer.store_gate_bias);
-  Tensor rows = kernels::linear(hidden, layer.store_map).to(wide);
+  Tensor rows;
+  if (layer.store_map.defined()) rows = kernels::linear(hidden, layer.store_map).to(wide);
   if (layer.store_strength.defined()) {
+    const Tensor code = at::embedding(codes, tokens);
     const Tensor strength = layer.store_strength.index_select(0, tokens.reshape({-1}));
-    const Tensor addresses = at::embedding(codes, tokens) * strength.view_as(tokens).unsqueeze(-1);
-    rows = at::cat({addresses, rows}, -1);
+    const Tensor addresses = code * strength.view_as(tokens).unsqueeze(-1);
+    rows = at::cat({addresses, rows.defined() ? rows : code}, -1);
   }
   return {rows, gates.transpose(1, 2)};
 }

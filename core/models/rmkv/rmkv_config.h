@@ -25,6 +25,10 @@ enum class StoreRead { kSegment, kToken };
 // What the store is addressed by.  kProjected: maps of the hidden rows.  kCodes: fixed random codes
 // of the newest tokens, which no training step can blur (see store_codes in rmkv_parameters.h).
 enum class StoreKeys { kProjected, kCodes };
+// What the store hands back.  kProjected: a map of the hidden row.  kCodes: the token's code, which
+// the initial head (its rows are codes too) takes for the token itself, whatever training makes of
+// the embedding.
+enum class StoreValues { kProjected, kCodes };
 
 struct RmkvConfig {
   int64_t vocabulary = 0;        // V, required
@@ -56,6 +60,7 @@ struct RmkvConfig {
   int64_t store_convolution = 0;  // tokens that a query, key or value is made of; 0 and 1: one
   int64_t store_features = 0;     // shifts of the feature map of queries and keys; 0: none
   StoreKeys store_keys = StoreKeys::kProjected;
+  StoreValues store_values = StoreValues::kProjected;
   StoreRead store_read = StoreRead::kSegment;
   std::vector<int64_t> store_layers;   // 1-based layers that own a store; empty means memory_layers
   std::vector<int64_t> memory_layers;  // 1-based layers that own a memory; empty means all

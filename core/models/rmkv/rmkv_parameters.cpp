@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/random.h"
+#include "core/kernels/cpu/parallel.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv {
@@ -22,8 +23,11 @@ constexpr double kGateShrink = 0.1;
 // While the store's output is still near zero its gradients are noise of low rank, and steps of the
 // common size undo the matching of words within fifty of them.
 constexpr double kAddressScale = 30;
-// About the size of the embeddings it is added to.
-constexpr double kAnswerScale = 0.3;
+// About the size of the embeddings it is added to: drawn with a deviation of 0.3, or normalised.
+constexpr double kAnswerScale = 0.3, kCodeAnswerScale = 1;
+// Deviation of the first logits of an untied head, whose rows have then a length of 0.5 (as RWKV's)
+// and take a token's code in the residual stream for that token.
+constexpr double kLogitDeviation = 0.5;
 // Share of a pair that a write of the store's induction form puts down at first.
 constexpr double kStoreWrite = 0.2;
 
@@ -138,7 +142,8 @@ class SpecList {
   void store(const std::string& at) {
     const int64_t heads = c_.store_head_count(), width = c_.store_convolution;
     if (c_.store_keys == StoreKeys::kCodes) {
-      add(at + "value.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity, {1});
+      if (c_.store_values == StoreValues::kProjected)
+        add(at + "value.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity, {1});
       constant(at + "strength", {c_.vocabulary}, 1);
       constant(at + "mix", {width - 1, channels_}, 1 / std::sqrt(static_cast<double>(width - 1)));
     } else if (width <= 1) {
@@ -162,9 +167,10 @@ class SpecList {
       add(at + "decay", {heads}, Group::kGate, Kind::kKeepBias, {c_.horizon});
     }
     // Codes answer from the first step on: the token that was read is put forward at once.
-    const bool answers = c_.store_keys == StoreKeys::kCodes;
-    add(at + "out.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity,
-        {answers ? kAnswerScale : 0.0});
+    const double answer = c_.store_values == StoreValues::kCodes ? kCodeAnswerScale
+                          : c_.store_keys == StoreKeys::kCodes   ? kAnswerScale
+                                                                 : 0;
+    add(at + "out.weight", {channels_, channels_}, Group::kMatrix, Kind::kIdentity, {answer});
   }
 
   std::vector<ParameterSpec> take() { return std::move(specs_); }
@@ -186,13 +192,19 @@ Tensor normal_values(const ParameterSpec& spec, uint64_t seed) {
   const int64_t count = value.numel();
   const int64_t block = count / static_cast<int64_t>(spec.values.size());
   // Element i takes words 2i and 2i + 1 of the parameter's stream, whoever computes it.
-  at::parallel_for(0, count, 1 << 15, [&](int64_t first, int64_t last) {
+  kernels::cpu::parallel_for(count, 1 << 15, [&](int64_t first, int64_t last) {
     RandomStream random(seed, spec.name);
     random.seek(2 * static_cast<uint64_t>(first));
     for (int64_t i = first; i < last; ++i)
       data[i] = random.normal() * spec.values[static_cast<size_t>(i / block)];
   });
   return value;
+}
+
+// See store_codes; fp64.
+Tensor codes(int64_t vocabulary, int64_t channels) {
+  return normal_values({"store codes", {vocabulary, channels}, Group::kVector, Kind::kNormal, {1}},
+                       /*seed=*/0);
 }
 
 // The convolution of the store, [W, 3C], as an induction head: a query is the newest W - 1 tokens,
@@ -249,8 +261,9 @@ Tensor keep_biases(const ParameterSpec& spec, const std::string& stream, uint64_
 std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
   SpecList list(c);
   const bool published = c.commit == Commit::kPublished;
-  list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding, Kind::kNormal,
-           {c.embedding_std});
+  const Kind head = c.store && c.store_values == StoreValues::kCodes ? Kind::kCodes : Kind::kNormal;
+  list.add("embedding.weight", {c.vocabulary, c.channels}, Group::kEmbedding,
+           c.tie_head ? head : Kind::kNormal, {c.embedding_std});
   if (c.embedding_norm) list.constant("embedding_norm.weight", {c.channels}, 1);
   if (c.positions == Positions::kLearned) {
     list.add("positions.weight", {c.segment_tokens, c.channels}, Group::kVector, Kind::kNormal,
@@ -280,8 +293,8 @@ std::vector<ParameterSpec> rmkv_parameter_specs(const RmkvConfig& c) {
                 c.tie_head ? std::sqrt(kEmbeddingDeviation / c.embedding_std) : 1);
   if (published) list.constant("final_norm.bias", {c.channels}, 0);
   if (!c.tie_head) {
-    list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, Kind::kNormal,
-             {kEmbeddingDeviation});
+    list.add("head.weight", {c.vocabulary, c.channels}, Group::kMatrix, head,
+             {kLogitDeviation / std::sqrt(static_cast<double>(c.channels))});
   }
   return list.take();
 }
@@ -302,6 +315,8 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
       return normal_values(spec, seed);
     case Kind::kIdentity:
       return at::eye(spec.shape[0], at::kDouble) * spec.values[0];
+    case Kind::kCodes:
+      return codes(spec.shape[0], spec.shape[1]) * spec.values[0];
     case Kind::kInduction:
       return store_mix(spec);
     case Kind::kConstant:
@@ -321,9 +336,7 @@ Tensor initial_value(const ParameterSpec& spec, uint64_t seed) {
 }
 
 Tensor store_codes(const RmkvConfig& config, at::ScalarType dtype, at::Device device) {
-  const ParameterSpec spec{
-      "store codes", {config.vocabulary, config.channels}, Group::kEmbedding, Kind::kNormal, {1.0}};
-  return normal_values(spec, /*seed=*/0).to(dtype).to(device);
+  return codes(config.vocabulary, config.channels).to(dtype).to(device);
 }
 
 RmkvWeights bind_weights(const RmkvConfig& config, const ParameterStore& store) {

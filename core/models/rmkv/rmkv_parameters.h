@@ -20,6 +20,7 @@ enum class InitialKind {
   kNormal,  // mean 0; `values` holds the deviation, or one per equal block of rows (stacked gates)
   kConstant,   // values[0]
   kIdentity,   // values[0] times the identity
+  kCodes,      // store_codes times values[0]
   kInduction,  // see store_mix in rmkv_parameters.cpp
   kKeepBias,   // logit of a keep-rate whose half-life is log-uniform in [1, values[0]] segments
   kShift,      // row 0 rises from 0 to values[0] over the channels, the others are 0
@@ -67,7 +68,7 @@ struct RmkvLayer {
   Tensor cell_input;     // [C, 2C]: W of [A ; pooled]
   CellWeights cell;
   Tensor store_map;        // [3C, C]: queries, keys, values; with convolution [2C, C]: addresses,
-                           // values; with codes [C, C]: values
+                           // values; with codes as keys [C, C]: values; as values too: none
   Tensor store_strength;   // [V]: how much a token counts in addresses; with codes only
   Tensor store_mix;        // [W, 3C]: row j weighs the token j places back; undefined: no
                            // convolution; with codes [W - 1, C]

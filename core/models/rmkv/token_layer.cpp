@@ -27,9 +27,11 @@ void TokenStep::project(const Layer& layer, int64_t token, int thread) {
   if (!layer.store_out) return;
   // [addresses and values], or [queries, keys, values] without a convolution.
   const int64_t made = layer.strength ? C : 0;  // codes, not products
-  const Range maps = share(layer.store_mix ? 2 * C - made : 3 * C, thread, kTokenUnit);
   float* to = store_rows_.data();
-  matrix_vector(layer.store_map, C, normed, C, maps.first, maps.last, to + made);
+  if (layer.store_map) {
+    const Range maps = share(layer.store_mix ? 2 * C - made : 3 * C, thread, kTokenUnit);
+    matrix_vector(layer.store_map, C, normed, C, maps.first, maps.last, to + made);
+  }
   const Range gates = share(config_.store_head_count(), thread, kTokenUnit);
   matrix_vector(layer.store_gate, C, normed, C, gates.first, gates.last, store_gates_.data());
   for (int64_t h = gates.first; h < gates.last; ++h) {
@@ -41,6 +43,7 @@ void TokenStep::project(const Layer& layer, int64_t token, int thread) {
     const Range channels = share(C, thread, kTokenUnit);
     for (int64_t c = channels.first; c < channels.last; ++c) {
       to[c] = code[c] * layer.strength[token];
+      if (!layer.store_map) to[C + c] = code[c];
     }
   }
 }

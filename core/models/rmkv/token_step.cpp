@@ -25,7 +25,7 @@ namespace {
 // Options whose every value is covered; names of choices are checked beside them.
 constexpr std::string_view kKnown =
     " architecture vocabulary channels layers heads slots segment_tokens cell pooling "
-    "positions ffn ffn_hidden bridge store store_heads store_keys store_read "
+    "positions ffn ffn_hidden bridge store store_heads store_keys store_values store_read "
     "store_layers store_convolution store_features memory_layers commit tie_head "
     "write_stream zero_read horizon memory_std embedding_std attention_shift "
     "ffn_shift qk_norm recency embedding_norm branch_scale ";
@@ -34,6 +34,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kKnownNames 
     {"ffn", {"swiglu", "relu2", "none"}},
     {"pooling", {"mean", "query"}},
     {"store_keys", {"projected", "codes"}},
+    {"store_values", {"projected", "codes"}},
     {"store_read", {"segment", "token"}}};
 
 constexpr int64_t kLayerSteps = 5;  // parts of a layer between barriers
