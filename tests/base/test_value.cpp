@@ -58,3 +58,13 @@ TEST_CASE("the nearest name is a likely slip or nothing") {
   CHECK(nearest_name("lr_scael", {"lr_scale", "frozen"}) == "lr_scale");
   CHECK(nearest_name("zzz", {"lr_scale", "frozen"}).empty());
 }
+
+TEST_CASE("long lists of names are cut, and left out where the nearest says it", "[error]") {
+  CHECK(unknown_name_text("key", "x", {"alpha", "beta"}) == "unknown key 'x' (valid: alpha, beta)");
+  std::vector<std::string> names;
+  for (int i = 100; i < 150; ++i) names.push_back("name_" + std::to_string(i));
+  CHECK(unknown_name_text("key", "name_1O3", names) ==
+        "unknown key 'name_1O3'; did you mean 'name_103'?");
+  const std::string text = unknown_name_text("key", "x", names);
+  CHECK_THAT(text, Contains("(valid: name_100, name_101") && Contains("name_139, and 10 more)"));
+}

@@ -115,3 +115,16 @@ TEST_CASE("help lines keep to the width") {
     start = end + 1;
   }
 }
+
+TEST_CASE("what is chosen by its place is named without dashes, what is on by how it goes off") {
+  OptionSet set;
+  set.add({.name = "command",
+           .type = OptionType::kString,
+           .choices = {"train", "encode"},
+           .positional = 1,
+           .required = true});
+  set.add({.name = "store", .type = OptionType::kBoolean, .fallback = Value(true)});
+  CHECK(holds(error_of(set, {}), "command: got nothing, expected one of train, encode"));
+  CHECK(error_of(set, {"tarin"}).rfind("command: unknown choice 'tarin'", 0) == 0);
+  CHECK(holds(set.help_text("x", "", 80), "--[no-]store"));
+}
