@@ -26,6 +26,19 @@ int rule_of_length(const TokenBounds& bounds, const EncodedDocument& encoded,
   return tokens < bounds.least ? bounds.rule : tokens > bounds.most ? bounds.rule + 1 : -1;
 }
 
+// Encodes; a failure names the source, of which encode_document knows nothing.
+EncodedDocument encode_of(const DocumentSource& source, uint64_t id, const Document& document,
+                          const StreamVocabulary& vocabulary) {
+  try {
+    return encode_document(document, vocabulary);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error("source " + source.name() + ", document " + std::to_string(id) + ": " +
+                error.what());
+  }
+}
+
 }  // namespace
 
 ReadDocument read_document(const DocumentSource& source, const StreamVocabulary& vocabulary,
@@ -37,7 +50,7 @@ ReadDocument read_document(const DocumentSource& source, const StreamVocabulary&
     result.bytes = read.text.size();
     result.rule = read.dropped_by;
     if (result.rule < 0) {
-      result.encoded = encode_document(read, vocabulary);
+      result.encoded = encode_of(source, document.id, read, vocabulary);
       result.encoded.starts = {{0, static_cast<int64_t>(document.id)}};
       result.rule = rule_of_length(read.bounds, result.encoded, vocabulary);
     }

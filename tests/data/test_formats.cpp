@@ -230,7 +230,9 @@ TEST_CASE("token files give their ids, and refuse sizes that cannot be") {
 
   // Ids beyond the vocabulary end the stream with the reason.
   TokenStream stream({{open_source(folder.path() + "/a.npy"), 1}}, make_byte_tokenizer(), {});
-  CHECK_THROWS_WITH(stream.next(1, 4), Catch::Contains("65535") && Catch::Contains("tokenizer"));
+  CHECK_THROWS_WITH(stream.next(1, 4), Catch::Contains("source a.npy") &&
+                                           Catch::Contains("65535") &&
+                                           Catch::Contains("tokenizer"));
 }
 
 TEST_CASE("conversations train answers only") {
