@@ -16,7 +16,7 @@ local opt = rmkv.options {
   state_in = { "", "start from this saved state; .f32: in rwkv.cpp's flat layout" },
   state_out = { "", "save the state at the end; .f32: in rwkv.cpp's flat layout" },
   weights = { "", "RWKV: packed weights for inference (stored, fp32, fp16, bf16, q8_0, ..); empty: plain fp32" },
-  dtype = { "fp32", "dtype of products without packed weights", choices = { "fp32", "bf16", "fp64" } },
+  dtype = { "fp32", "dtype of products without packed weights", choices = { "fp32", "bf16", "fp16", "fp64" } },
   deterministic = { false, "the same bits for every mode, chunk and number of threads" },
   device = { "cpu", "cpu, cuda or cuda:N" },
   threads = { 0, "arithmetic threads; 0: one per core" },

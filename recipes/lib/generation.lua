@@ -15,7 +15,7 @@ local common = {
   repetition_penalty = { 1.0, "above 1: used tokens become less likely", min = 0 },
   seed = { 1, "the same seed writes the same text", min = 0 },
   stop = { { "<end>" }, "stop where this text appears", repeated = true },
-  dtype = { "fp32", "dtype of products", choices = { "fp32", "bf16" } },
+  dtype = { "fp32", "dtype of products", choices = { "fp32", "bf16", "fp16" } },
   device = { "cpu", "cpu, cuda or cuda:N" },
   threads = { 0, "arithmetic threads; 0: one per core", min = 0 },
 }
