@@ -7,8 +7,10 @@
 #include "bindings/tensor_args.h"
 #include "core/base/error.h"
 #include "core/base/option_reader.h"
+#include "core/optim/adamw.h"
 #include "core/tensor/torch.h"
 #include "core/train/evaluate.h"
+#include "core/train/memory_plan.h"
 #include "core/train/score.h"
 
 namespace rmkv::lua {
@@ -146,6 +148,36 @@ int evaluate_model(Call& c) {
   for (const auto& [name, mean] : report.readings) readings[name] = mean;
   if (!readings.empty()) result["readings"] = readings;
   return c.push(Value(result));
+}
+
+int memory_plan(Call& c) {
+  const Table table = c.table(2);
+  OptionReader reader(table, "rmkv.train.memory_plan");
+  MemoryPlanOptions options;
+  std::string dtype = "fp32", state = "fp32";
+  reader.read("lanes", options.lanes, 1);
+  reader.read("segments", options.segments, 1);
+  reader.read("bptt", options.bptt, 1);
+  reader.read("chunk_rows", options.chunk_rows, 0);
+  if (reader.read("dtype", dtype)) options.compute_dtype = parse_dtype(dtype);
+  reader.read("replay", options.replay);
+  if (reader.read("state", state)) {
+    options.state = parse_moment_state(state, "rmkv.train.memory_plan.state");
+  }
+  reader.finish();
+  const MemoryPlan plan = plan_memory(c.table(1), options);
+  return c.push(Value(Table{{"count", plan.parameters},
+                            {"parameters", plan.parameter_bytes},
+                            {"gradients", plan.gradient_bytes},
+                            {"copies", plan.copy_bytes},
+                            {"moments", plan.moment_bytes},
+                            {"codes", plan.code_bytes},
+                            {"activations", plan.activation_bytes},
+                            {"segment", plan.segment_bytes},
+                            {"plain_activations", plan.plain_activation_bytes},
+                            {"replay_activations", plan.replay_activation_bytes},
+                            {"head", plan.head_bytes},
+                            {"total", plan.total_bytes()}}));
 }
 
 int score_continuations(Call& c) {
@@ -311,6 +343,31 @@ Module train_module() {
                      "(nats per label, positive: memory helps), low, high, labels, samples } }, "
                      "readings = { NAME = mean } of what tokens read and slots hold"}},
                .call = evaluate_model},
+              {.name = "rmkv.train.memory_plan",
+               .doc = "Computes what a training step of a model will hold, without making it.",
+               .args = {{"config", "table", "as for rmkv.model.create, with its vocabulary"},
+                        {"options",
+                         "options?",
+                         "",
+                         "",
+                         none,
+                         all,
+                         "",
+                         {{"lanes", "integer?", "of a batch", "8", 1},
+                          {"segments", "integer?", "of a step", "4", 1},
+                          {"bptt", "integer?", "segments a gradient runs through", "4", 1},
+                          {"chunk_rows", "integer?", "rows of logits at once; 0: chosen", "0", 0},
+                          dtype,
+                          {"replay", "boolean?", "recompute segments in backward", "false"},
+                          {"state", "string?", "of the moments: fp32, bf16 or 8bit", "\"fp32\""}}}},
+               .returns =
+                   {{"", "table",
+                     "count (of parameters), and in bytes parameters, gradients, copies, "
+                     "moments, codes (of a store), activations (segment: one segment's graph; "
+                     "plain_activations, replay_activations: either way; 0: not known for "
+                     "this architecture), head, total"}},
+               .call = memory_plan,
+               .errors = "on an unknown key"},
               {.name = "rmkv.train.score",
                .doc = "Returns log-probabilities of continuations of a context.",
                .args = {{"model", "Model", ""},

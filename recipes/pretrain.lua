@@ -1,7 +1,7 @@
 -- Pretrain a recurrent-memory language model.
 --
 -- Goal      a model that tells small stories and remembers who has the key
--- Budget    the default run: 1.2 million parameters, 6 million tokens, 7 to 8 minutes on two CPU cores
+-- Budget    the default run: 1.3 million parameters, 6 million tokens, 7 to 8 minutes on two CPU cores
 -- Expect    about 0.2 bits per byte, readable sentences, memory worth 0.06 bits per byte; of questions about facts told
 --           500 tokens earlier more than half are answered right (one in four would be chance)
 --
@@ -11,6 +11,7 @@
 -- Stop it with Ctrl-C and start it again: it goes on where it was.  The function `plan` may be edited while the run
 -- goes on: create the file `reload` in the run's folder, or start with --watch.
 
+local memory = require "lib.memory"
 local recipe = require "lib.recipe"
 local schedule = require "lib.schedule"
 
@@ -37,7 +38,12 @@ local options = {
   clip = { 1.0, "largest norm of the gradient; 0: off", min = 0 },
   spike = { 3, "a loss above this times its average leaves the update out, as NaN does; 0: off", min = 0 },
   max_skipped = { 10, "updates left out in a row before the run rolls back to its last good checkpoint; 0: never" },
-  replay = { false, "recompute segments in backward: slower, far less memory" },
+  replay = { false, "recompute segments in backward: slower, far less memory; always with --preset 1b" },
+  optimizer_state = {
+    "auto", "moments of large matrices; auto: 8bit for base and 1b, else fp32",
+    choices = { "auto", "fp32", "bf16", "8bit" },
+  },
+  dry_run = { false, "print what a training step will hold in memory, and end" },
   dtype = { "bf16", "dtype of products", choices = { "fp32", "bf16" } },
   device = { "cpu", "cpu, cuda or cuda:N" },
   threads = { 0, "arithmetic threads; 0: one per core", min = 0, max = 4096 },
@@ -68,10 +74,12 @@ end
 local function main(opt, live)
   local setup = require "lib.setup"
   if opt.threads > 0 then rmkv.system.threads(opt.threads) end
+  opt.replay = opt.replay or opt.preset == "1b"
+  if opt.dry_run then return print(setup.memory(opt)) end
   local run = require("lib.run").open(opt, "pretrain")
   local data = setup.data(run)
   local model = setup.model(run, data.tokenizer)
-  local adamw = rmkv.optim.adamw(model, { weight_decay = opt.weight_decay })
+  local adamw = rmkv.optim.adamw(model, { weight_decay = opt.weight_decay, state = memory.state(opt) })
   local trainer = rmkv.train.trainer(model, adamw, { seed = opt.seed })
   setup.begin(run, model, data)
   run:track { model = model, optimizer = adamw, trainer = trainer, stream = data.train }

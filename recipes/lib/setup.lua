@@ -2,6 +2,7 @@
 
 local data_lib = require "lib.data"
 local evaluation = require "lib.evaluation"
+local memory = require "lib.memory"
 local place = require "lib.place"
 local progress = require "lib.progress"
 
@@ -51,6 +52,13 @@ local function model_config(opt)
   config = M.configured(config, M.model_settings(opt.set_model))
   if opt.segment > 0 and config.segment_tokens then config.segment_tokens = opt.segment end
   return config
+end
+
+---What a training step will hold, as text; the vocabulary is the given tokenizer's or as large as --vocabulary.
+function M.memory(opt)
+  local config = model_config(opt)
+  config.vocabulary = opt.tokenizer ~= "" and rmkv.tokenizer.load(opt.tokenizer):vocab_size() or opt.vocabulary
+  return memory.table(config, opt)
 end
 
 -- Tokens of a segment: the model's own, or, where it has none, what is read at a time.
@@ -112,6 +120,7 @@ function M.begin(run, model, data)
     rmkv.version, model:facts().architecture, progress.short(model:facts().parameters), data.tokenizer:vocab_size(),
     data.segment_tokens, run.opt.dtype, rmkv.system.threads(),
     rmkv.system.threads() == 1 and "" or "s", run.opt.seed))
+  run:say(memory.line(config, run.opt))
   local warning = model:facts().warning
   if warning ~= "" then run:say("warning: " .. warning) end
   run:say(("run folder %s, logs in %s"):format(run.folder, run.log_folder))

@@ -2294,7 +2294,7 @@ function rmkv.train.evaluate(model, stream, options) end
 ---Raises on an unknown key
 ---@param config table as for rmkv.model.create, with its vocabulary
 ---@param options? rmkv.train.memory_plan.options
----@return table # count (of parameters), and in bytes parameters, gradients, copies, moments, activations (segment: one segment's graph; plain_activations, replay_activations: either way; 0: not known for this architecture), head, total
+---@return table # count (of parameters), and in bytes parameters, gradients, copies, moments, codes (of a store), activations (segment: one segment's graph; plain_activations, replay_activations: either way; 0: not known for this architecture), head, total
 function rmkv.train.memory_plan(config, options) end
 
 ---@class rmkv.train.score.options

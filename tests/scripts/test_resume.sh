@@ -20,12 +20,12 @@ train() {
 }
 
 # Killed at a random moment, again and again; what is left is finished by the last call.
-kill_and_resume() {  # FAMILY KILLS
-  local whole=$1.whole killed=$1.killed
-  train "$whole" "$1" || { cat "$work/$whole.out"; exit 1; }
-  for ((kill = 1; kill <= $2; kill++)); do
-    train "$killed" "$1" & pid=$!
-    target=$((RANDOM % (60 / $2) + (kill - 1) * 60 / $2 + 2))
+kill_and_resume() {  # NAME FAMILY KILLS [OPTIONS]
+  local whole=$1.whole killed=$1.killed family=$2 kills=$3 options=("${@:4}")
+  train "$whole" "$family" "${options[@]}" || { cat "$work/$whole.out"; exit 1; }
+  for ((kill = 1; kill <= kills; kill++)); do
+    train "$killed" "$family" "${options[@]}" & pid=$!
+    target=$((RANDOM % (60 / kills) + (kill - 1) * 60 / kills + 2))
     for ((i = 0; i < 6000; i++)); do
       steps=$(wc -l 2>/dev/null <"$work/$killed/logs/steps.jsonl" || echo 0)
       [ "${steps:-0}" -ge $target ] && break
@@ -36,7 +36,7 @@ kill_and_resume() {  # FAMILY KILLS
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
   done
-  train "$killed" "$1" || { tail -20 "$work/$killed.out"; exit 1; }
+  train "$killed" "$family" "${options[@]}" || { tail -20 "$work/$killed.out"; exit 1; }
 
   same "$1: losses of the killed run" "$(md5sum <"$work/$killed/logs/steps.jsonl")" \
     "$(md5sum <"$work/$whole/logs/steps.jsonl")"
@@ -48,6 +48,7 @@ kill_and_resume() {  # FAMILY KILLS
   has "$1: a resumed run says so" "$(cat "$work/$killed.out")" "resumed from"
 }
 
-kill_and_resume rmkv "$kills"
-kill_and_resume rwkv7 1
+kill_and_resume rmkv rmkv "$kills"
+kill_and_resume rmkv-8bit rmkv 1 --optimizer_state 8bit --dtype bf16
+kill_and_resume rwkv7 rwkv7 1
 finish

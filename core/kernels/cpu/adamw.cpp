@@ -21,7 +21,8 @@ typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 
 inline Floats square_root(Floats x) {
 #if defined(__AVX512F__)
-  return (Floats)_mm512_sqrt_ps((__m512)x);
+  // The masked form: g++ 12 warns of the undefined operand inside the plain one.
+  return (Floats)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
 #else
   float lanes[kLanes];
   store(lanes, x);
@@ -63,22 +64,25 @@ inline void store_rounded(bf16* to, Floats x, Words noise, int64_t count) {
   const Words quiet = (Words)((bits & 0xffffu) != 0u) & 0x40u;
   const Words rounded = (bits + noise) >> 16, kept = (bits >> 16) | quiet;
   const Halves halves = __builtin_convertvector((rounded & ~special) | (kept & special), Halves);
-  std::memcpy(static_cast<void*>(to), &halves,
-              static_cast<size_t>(std::min(count, kLanes)) * sizeof(bf16));
+  if (count >= kLanes) {
+    std::memcpy(static_cast<void*>(to), &halves, sizeof halves);
+  } else {
+    std::memcpy(static_cast<void*>(to), &halves, static_cast<size_t>(count) * sizeof(bf16));
+  }
 }
 
-// 10^-(top - i) and 10^(top - i) for the place i of a leading bit, as lanes of a table.
+// 10^(i - 7) and its inverse, i the place of a code's leading bit; with top = 6 from the second on.
+constexpr float kDecades[] = {1e-7f, 1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f, 0,
+                              0,     0,     0,     0,     0,     0,     0,     0};
+constexpr float kPowers[] = {1e7f, 1e6f, 1e5f, 1e4f, 1e3f, 1e2f, 1e1f, 1.0f, 0,
+                             0,    0,    0,    0,    0,    0,    0,    0};
 template <int top>
 inline Floats decades() {
-  Floats table{};
-  for (int i = 0; i <= top; ++i) table[i] = math::decade(top - i);
-  return table;
+  return load(kDecades + (math::kSecondTop - top));
 }
 template <int top>
 inline Floats powers() {
-  Floats table{};
-  for (int i = 0; i <= top; ++i) table[i] = math::raise(top - i);
-  return table;
+  return load(kPowers + (math::kSecondTop - top));
 }
 
 // Sixteen codes without sign and their magnitudes: math::magnitude_of and math::code_of.
@@ -107,12 +111,20 @@ inline Ints codes_of(Floats x, Floats noise) {
 
 inline Ints load_codes(const uint8_t* from, int64_t count) {
   Bytes16 bytes{};
-  std::memcpy(&bytes, from, static_cast<size_t>(std::min(count, kLanes)));
+  if (count >= kLanes) {
+    std::memcpy(&bytes, from, sizeof bytes);
+  } else {
+    std::memcpy(&bytes, from, static_cast<size_t>(count));
+  }
   return __builtin_convertvector(bytes, Ints);
 }
 inline void store_codes(uint8_t* to, Ints codes, int64_t count) {
   const Bytes16 bytes = __builtin_convertvector(codes, Bytes16);
-  std::memcpy(to, &bytes, static_cast<size_t>(std::min(count, kLanes)));
+  if (count >= kLanes) {
+    std::memcpy(to, &bytes, sizeof bytes);
+  } else {
+    std::memcpy(to, &bytes, static_cast<size_t>(count));
+  }
 }
 
 // Elements [first, last), of one block where the moments are codes.
