@@ -30,8 +30,9 @@ class ThreadChoice {
   int trial_ = 0;             // threads of the trial; 0: none goes on
   bool upwards_ = false;      // where the next trial goes
   int64_t calls_ = 0;         // of the trial, or since the last one
-  int64_t interval_;          // calls between trials; grows while they find nothing
-  double trial_seconds_ = 0;  // its first call, which wakes threads, is not counted
+  double since_ = 0;          // seconds since the last trial
+  double cost_ = 0;           // seconds of the last trial, or of this one so far
+  double trial_seconds_ = 0;  // the same without its first call, which wakes threads
   double usual_ = 0;          // seconds of a call with threads_, lately
 };
 
