@@ -67,9 +67,15 @@ class PipelineTokenizer::ScratchLease {
       if (chosen != idle.end()) {
         scratch_ = std::move(*chosen);
         idle.erase(chosen);
+      } else {
+        scratch_ = std::make_unique<Scratch>();
+        ++owner_.scratch_count_;
       }
+      if (owner_.scratch_count_ > 1 && owner_.shared_words_ == nullptr) {
+        owner_.shared_words_ = std::make_unique<SharedWords>();
+      }
+      scratch_->encoder.share(owner_.shared_words_.get());
     }
-    if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>();
     scratch_->last_user = user;
   }
   ~ScratchLease() {

@@ -15,6 +15,7 @@
 #include "tokenizer/normalizer.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/shared_words.h"
 #include "tokenizer/token_decoder.h"
 #include "tokenizer/token_table.h"
 #include "tokenizer/tokenizer.h"
@@ -91,6 +92,8 @@ class PipelineTokenizer : public Tokenizer {
   // as many exist as threads encode at once.
   mutable std::mutex idle_mutex_;
   mutable std::vector<std::unique_ptr<Scratch>> idle_;
+  mutable size_t scratch_count_ = 0;
+  mutable std::unique_ptr<SharedWords> shared_words_;  // from the second working memory on
 };
 
 }  // namespace rmkv

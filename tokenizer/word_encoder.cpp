@@ -124,10 +124,18 @@ void WordEncoder::encode_new_word(const WordModel& model, std::string_view word,
     ids.push_back(whole);
     return cache_.insert(key, hash, &whole, 1);
   }
+  if (shared_ != nullptr) {
+    int32_t known[SharedWords::kMaxIds];
+    if (const uint32_t count = shared_->find(key, hash, known)) {
+      ids.insert(ids.end(), known, known + count);
+      return cache_.insert(key, hash, known, count);
+    }
+  }
   model.encode_word(word, scratch_);
   const std::vector<int32_t>& found = scratch_.merge.ids;
   ids.insert(ids.end(), found.begin(), found.end());
   cache_.insert(key, hash, found.data(), found.size());
+  if (shared_ != nullptr) shared_->insert(key, hash, found);
 }
 
 }  // namespace rmkv

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tokenizer/long_word_cache.h"
+#include "tokenizer/shared_words.h"
 #include "tokenizer/word_cache.h"
 #include "tokenizer/word_model.h"
 
@@ -20,6 +21,9 @@ class WordEncoder {
               const char* readable_end, std::vector<int32_t>& ids);
 
   WordScratch& scratch() { return scratch_; }
+  // Where words that are merged are looked up and entered, for the encoders of other threads; may
+  // be nullptr, and must outlive the use of this encoder.
+  void share(SharedWords* words) { shared_ = words; }
   // Call after use: gives back the large buffers that one word of megabytes needed.
   void shrink();
 
@@ -43,6 +47,7 @@ class WordEncoder {
   bool in_long_word_ = false;
   WordCache cache_;
   LongWordCache long_words_;
+  SharedWords* shared_ = nullptr;
   WordScratch scratch_;
 };
 

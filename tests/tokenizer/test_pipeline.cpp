@@ -343,4 +343,9 @@ TEST_CASE("lines of JSON go in and come out") {
   CHECK_THROWS_WITH(encode_json_lines(*bytes, many + "x\n" + many + "y\n", {.threads = 3}, 1),
                     Catch::Contains("line 20001: not valid JSON"));
   CHECK_THROWS_WITH(decode_json_lines(*bytes, "[1, x]\n", false, 1), Catch::Contains("'x'"));
+  // A list longer than the buffer it is written through, in decimal numbers of all lengths.
+  const std::string long_line(5000, 'z');
+  const std::string list = encode_json_lines(*bytes, '"' + long_line + "\"\n\"\"", {}, 1);
+  CHECK(list.size() == 5000 * 5 + 1 + 3);
+  CHECK(decode_json_lines(*bytes, list, false, 1) == '"' + long_line + "\"\n\"\"\n");
 }
