@@ -120,9 +120,9 @@ std::vector<Message> split_messages(std::string_view text, const MessageOptions&
   std::string role = "user";
   size_t begin = 0;
   auto close = [&](size_t end, bool first) {
-    std::string_view content = text.substr(begin, end - begin);
+    std::string content = cleaned(text.substr(begin, end - begin), options);
     if (first && trim_view(content).empty()) return;
-    messages.push_back({role, cleaned(content, options)});
+    messages.push_back({role, std::move(content)});
   };
   bool first = true;
   while (true) {

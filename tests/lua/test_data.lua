@@ -85,10 +85,10 @@ function M.nemotron_rows()
     for key, value in pairs(rest) do all[key] = value end
     return all
   end
-  local one = head:format "system" .. "detailed thinking on" .. tail .. head:format "user" .. "Hi there" .. tail ..
-    head:format "assistant"
+  local one = "<|begin_of_text|>" .. head:format "system" .. "detailed thinking on" .. tail ..
+    head:format "user" .. "Hi there" .. tail .. head:format "assistant"
   local text, trained = preset("nemotron", { row(one) })
-  check.yes(text:find("detailed thinking on\nHi there\n<start><think>", 1, true), text)
+  check.yes(text:find("detailed thinking on\nHi there\n<start><think>", 1, true) == 1, text)
   check.yes(trained:find("<think>", 1, true) == 1, trained)
   check.yes(not text:find("header_id", 1, true), text)
   check.yes(not text:find("eot_id", 1, true), text)
