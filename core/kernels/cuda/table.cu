@@ -11,11 +11,16 @@ const char* error_name(int32_t error) {
   return cudaGetErrorString(static_cast<cudaError_t>(error));
 }
 
-constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION,           rmkv::cuda::swiglu_forward,
-                                      rmkv::cuda::swiglu_backward, rmkv::cuda::wkv4_forward,
-                                      rmkv::cuda::wkv4_backward,   rmkv::cuda::wkv_forward,
-                                      rmkv::cuda::wkv_backward,    rmkv::cuda::wkv7_forward,
-                                      rmkv::cuda::wkv7_backward,   rmkv::cuda::adamw,
+constexpr rmkv_cuda_kernels kTable = {RMKV_CUDA_VERSION,
+                                      rmkv::cuda::swiglu_forward,
+                                      rmkv::cuda::swiglu_backward,
+                                      rmkv::cuda::wkv4_forward,
+                                      rmkv::cuda::wkv4_backward,
+                                      rmkv::cuda::wkv_forward,
+                                      rmkv::cuda::wkv_backward,
+                                      rmkv::cuda::wkv7_forward,
+                                      rmkv::cuda::wkv7_backward,
+                                      rmkv::cuda::adamw,
                                       error_name};
 
 }  // namespace
