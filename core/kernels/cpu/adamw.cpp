@@ -99,7 +99,8 @@ inline Floats magnitudes_of(Ints codes) {
 template <int top>
 inline Ints codes_of(Floats x, Floats noise) {
   Ints place{};
-  for (int i = 0; i < top; ++i) place -= x > broadcast(math::decade(top - i));
+#pragma GCC unroll 7
+  for (int i = 0; i < top; ++i) place -= x > broadcast(kDecades[math::kSecondTop - top + i]);
   const Floats y = x * __builtin_shuffle(powers<top>(), place);
   const Floats steps = floats_of((place + 127) << 23);
   const Floats t = place == 0 ? y : (y - 0.1f) * (1.0f / 0.9f) * steps;
@@ -109,6 +110,22 @@ inline Ints codes_of(Floats x, Floats noise) {
   return __builtin_convertvector(code < largest ? code : largest, Ints);
 }
 
+// Bytes and lanes; g++ 12 takes the portable forms apart, a byte at a time.
+inline Ints wide_codes(Bytes16 bytes) {
+#if defined(__AVX512F__)
+  return (Ints)_mm512_maskz_cvtepu8_epi32(0xffff, (__m128i)bytes);
+#else
+  return __builtin_convertvector(bytes, Ints);
+#endif
+}
+inline Bytes16 narrow_codes(Ints codes) {
+#if defined(__AVX512F__)
+  return (Bytes16)_mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)codes);
+#else
+  return __builtin_convertvector(codes, Bytes16);
+#endif
+}
+
 inline Ints load_codes(const uint8_t* from, int64_t count) {
   Bytes16 bytes{};
   if (count >= kLanes) {
@@ -116,10 +133,10 @@ inline Ints load_codes(const uint8_t* from, int64_t count) {
   } else {
     std::memcpy(&bytes, from, static_cast<size_t>(count));
   }
-  return __builtin_convertvector(bytes, Ints);
+  return wide_codes(bytes);
 }
 inline void store_codes(uint8_t* to, Ints codes, int64_t count) {
-  const Bytes16 bytes = __builtin_convertvector(codes, Bytes16);
+  const Bytes16 bytes = narrow_codes(codes);
   if (count >= kLanes) {
     std::memcpy(to, &bytes, sizeof bytes);
   } else {
