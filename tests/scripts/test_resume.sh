@@ -25,7 +25,7 @@ kill_and_resume() {  # NAME FAMILY KILLS [OPTIONS]
   train "$whole" "$family" "${options[@]}" || { cat "$work/$whole.out"; exit 1; }
   for ((kill = 1; kill <= kills; kill++)); do
     train "$killed" "$family" "${options[@]}" & pid=$!
-    target=$((RANDOM % (60 / kills) + (kill - 1) * 60 / kills + 2))
+    target=$((RANDOM % (50 / kills) + (kill - 1) * 50 / kills + 8))  # behind the first checkpoint
     for ((i = 0; i < 6000; i++)); do
       steps=$(wc -l 2>/dev/null <"$work/$killed/logs/steps.jsonl" || echo 0)
       [ "${steps:-0}" -ge $target ] && break
