@@ -152,14 +152,14 @@ void append_id_line(std::span<const int32_t> ids, bool is_json, std::string& out
   if (is_json) *end++ = '[';
   for (size_t i = 0; i < ids.size(); ++i) {
     if (end > buffer.data() + buffer.size() - kMaxNumber) {
-      out.append(buffer.data(), end);
+      out.append(buffer.data(), static_cast<size_t>(end - buffer.data()));
       end = buffer.data();
     }
     if (i > 0 && is_json) *end++ = ',';
     if (i > 0) *end++ = ' ';
     end = std::to_chars(end, buffer.data() + buffer.size(), ids[i]).ptr;
   }
-  out.append(buffer.data(), end);
+  out.append(buffer.data(), static_cast<size_t>(end - buffer.data()));
   out += is_json ? "]\n" : "\n";
 }
 
