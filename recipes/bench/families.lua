@@ -1,4 +1,5 @@
--- Train every family alike and print one table: equal parameters, data, tokens, batches and schedules.
+-- Train every family alike and print one table: equal parameters, data, tokens, batches and schedules; what memory is
+-- worth is in bits per byte, too.
 --
 -- Sizes are those of --preset, made equal by the width of the feed-forward layers; each model has the optimiser that it
 -- asks for (rmkv.optim.adamw's defaults) and the same peak learning rate.
@@ -7,6 +8,7 @@
 --   rmkv recipes/bench/families.lua --data books/train.txt --tokens 2M --models rmkv --models rwkv7
 
 local data_lib = require "lib.data"
+local evaluation = require "lib.evaluation"
 local progress = require "lib.progress"
 local schedule = require "lib.schedule"
 local setup = require "lib.setup"
@@ -79,7 +81,7 @@ local function train(model, lr)
   end
   local seconds = rmkv.system.clock() - started
   io.stderr:write("\n")
-  local result = rmkv.train.evaluate(model, rmkv.data.evaluation {
+  local result = evaluation.measure(model, rmkv.data.evaluation {
     sources = sources, tokenizer = tokenizer, segment_tokens = opt.segment, lanes = 8,
     split = "validation", validation_share = validation_share, max_tokens = opt.eval_tokens,
   }, { dtype = opt.dtype, memory = true })
