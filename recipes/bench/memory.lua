@@ -5,6 +5,7 @@
 --   rmkv recipes/bench/memory.lua --preset small --vocabulary 8192
 --   rmkv recipes/bench/memory.lua --preset 1b --vocabulary 30000 --batch 1 --segments 1 --steps 2 --replay
 
+local contest = require "lib.contest"
 local memory = require "lib.memory"
 local progress = require "lib.progress"
 local setup = require "lib.setup"
@@ -28,7 +29,7 @@ if opt.threads > 0 then rmkv.system.threads(opt.threads) end
 
 local config = rmkv.model.preset("rmkv", opt.preset)
 config.store, config.vocabulary = opt.store, opt.vocabulary
-for key, value in pairs(setup.model_settings(opt.set_model)) do config[key] = value end
+config = setup.configured(config, setup.model_settings(opt.set_model))
 if opt.segment > 0 then config.segment_tokens = opt.segment end
 local plan = memory.plan(config, opt)
 if not opt.json then print(memory.table(config, opt)) end
@@ -39,12 +40,7 @@ local model = rmkv.model.create(config, { seed = 1, device = opt.device })
 local made = rmkv.system.memory().peak_bytes
 local adamw = rmkv.optim.adamw(model, { weight_decay = 0.1, state = opt.optimizer_state })
 local trainer = rmkv.train.trainer(model, adamw)
-local random, rows = rmkv.random.stream(1, "bench"), {}
-for lane = 1, opt.batch do
-  rows[lane] = {}
-  for i = 1, opt.segments * config.segment_tokens do rows[lane][i] = random:below(opt.vocabulary) end
-end
-local batch = rmkv.data.batch(rows, { segment_tokens = config.segment_tokens })
+local batch = contest.random_batch(opt.batch, opt.segments, config.segment_tokens, opt.vocabulary)
 local initial_seconds = rmkv.system.clock() - started
 local losses, seconds = {}, {}
 for step = 1, opt.steps do

@@ -3,17 +3,27 @@
 
 local M = {}
 
+---A batch of random tokens, the same on every call.
+---@param lanes integer
+---@param segments integer
+---@param segment integer tokens of each
+---@param vocabulary integer
+---@return userdata
+function M.random_batch(lanes, segments, segment, vocabulary)
+  local random, rows = rmkv.random.stream(1, "bench"), {}
+  for lane = 1, lanes do
+    rows[lane] = {}
+    for i = 1, segments * segment do rows[lane][i] = random:below(vocabulary) end
+  end
+  return rmkv.data.batch(rows, { segment_tokens = segment })
+end
+
 -- The steps of a model of this program on random tokens.  options: lanes, segments, segment (tokens), dtype, replay,
 -- vocabulary.
 function M.own(name, model, options)
   local adamw = rmkv.optim.adamw(model, { weight_decay = 0.1 })
   local trainer = rmkv.train.trainer(model, adamw)
-  local random, rows = rmkv.random.stream(1, "bench"), {}
-  for lane = 1, options.lanes do
-    rows[lane] = {}
-    for i = 1, options.segments * options.segment do rows[lane][i] = random:below(options.vocabulary) end
-  end
-  local batch = rmkv.data.batch(rows, { segment_tokens = options.segment })
+  local batch = M.random_batch(options.lanes, options.segments, options.segment, options.vocabulary)
   return {
     name = name, dtype = options.dtype, parameters = model:facts().parameters,
     step = function()
