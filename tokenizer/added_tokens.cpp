@@ -67,6 +67,7 @@ AddedTokenFinder::AddedTokenFinder(std::vector<const AddedToken*> tokens)
     : tokens_(std::move(tokens)) {
   std::sort(tokens_.begin(), tokens_.end(),
             [](const AddedToken* a, const AddedToken* b) { return a->content < b->content; });
+  for (const AddedToken* token : tokens_) max_bytes_ = std::max(max_bytes_, token->content.size());
   size_t i = 0;
   for (int byte = 0; byte <= 256; ++byte) {
     while (i < tokens_.size() && byte_at(tokens_[i]->content, 0) < byte) ++i;
@@ -108,6 +109,14 @@ const AddedToken* AddedTokenFinder::longest_match(std::string_view text) const {
         low, high, [&](const AddedToken* t) { return byte_at(t->content, size) == byte; });
   }
   return best;
+}
+
+bool AddedTokenFinder::touches(std::string_view text, size_t at) const {
+  for (size_t start = at - std::min(at, max_bytes_); start <= at && start < text.size(); ++start) {
+    const AddedToken* const longest = longest_match(text.substr(start));
+    if (longest != nullptr && start + longest->content.size() >= at) return true;
+  }
+  return false;
 }
 
 void AddedTokenFinder::find(std::string_view text, bool parse_special,

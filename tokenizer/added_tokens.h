@@ -36,6 +36,10 @@ class AddedTokenFinder {
   // Cuts `text` into tokens and the text between them, appended to `pieces`.
   void find(std::string_view text, bool parse_special, std::vector<TextPiece>& pieces) const;
 
+  // Whether the bytes of a token stand across text[at], begin or end there: if not, the text may be
+  // cut in front of it.
+  bool touches(std::string_view text, size_t at) const;
+
   bool empty() const { return tokens_.empty(); }
 
  private:
@@ -47,6 +51,7 @@ class AddedTokenFinder {
   std::vector<const AddedToken*> tokens_;
   uint32_t
       first_of_byte_[257];  // tokens_ with first byte b: [first_of_byte_[b], first_of_byte_[b + 1])
+  size_t max_bytes_ = 0;    // of a token
   int only_first_byte_ = -1;  // when all tokens begin with one byte: memchr finds the candidates
 };
 

@@ -135,7 +135,7 @@ void match_greedily(const ByteTrie& trie, std::string_view text, int threads,
   };
   std::vector<Part> parts((text.size() + kPartBytes - 1) / kPartBytes);
   SpareBuffers buffers;
-  const auto search = [&](size_t i) {
+  const auto search = [&](size_t i, size_t /*thread*/) {
     const char* const first = begin + i * kPartBytes;
     const char* const stop = first + std::min(kPartBytes, static_cast<size_t>(end - first));
     Part& part = parts[i];

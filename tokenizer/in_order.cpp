@@ -34,17 +34,18 @@ void SpareBuffers::give(std::vector<int32_t> buffer) {
   spare_.push_back(std::move(buffer));
 }
 
-void run_in_order(size_t count, int threads, const std::function<void(size_t)>& make,
-                  const std::function<void(size_t)>& take) {
+void run_in_order(size_t count, int threads,
+                  const std::function<void(size_t part, size_t thread)>& make,
+                  const std::function<void(size_t part)>& take) {
   std::atomic<size_t> next{0};
   std::mutex mutex;  // guards the rest
   std::vector<PartState> states(count, PartState::kOpen);
   size_t taken = 0, failed_at = count;
   bool taking = false;
   std::exception_ptr error;
-  const auto attempt = [&](size_t part, const std::function<void(size_t)>& act) {
+  const auto attempt = [&](size_t part, const auto& act) {
     try {
-      act(part);
+      act();
       return true;
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -56,9 +57,9 @@ void run_in_order(size_t count, int threads, const std::function<void(size_t)>& 
       return false;
     }
   };
-  const auto work = [&] {
+  const auto work = [&](size_t thread) {
     for (size_t part = next++; part < count; part = next++) {
-      const bool made = attempt(part, make);
+      const bool made = attempt(part, [&] { make(part, thread); });
       std::unique_lock lock(mutex);
       states[part] = made ? PartState::kMade : PartState::kFailed;
       if (taking) continue;
@@ -66,7 +67,7 @@ void run_in_order(size_t count, int threads, const std::function<void(size_t)>& 
       while (taken < count && states[taken] == PartState::kMade) {
         const size_t current = taken++;
         lock.unlock();
-        const bool done = attempt(current, take);
+        const bool done = attempt(current, [&] { take(current); });
         lock.lock();
         if (!done) taken = count;
       }
@@ -76,8 +77,8 @@ void run_in_order(size_t count, int threads, const std::function<void(size_t)>& 
   {
     std::vector<std::jthread> others;
     const size_t helpers = std::min(static_cast<size_t>(std::max(threads, 1)), count);
-    for (size_t i = 1; i < helpers; ++i) others.emplace_back(work);
-    work();
+    for (size_t i = 1; i < helpers; ++i) others.emplace_back(work, i);
+    work(0);
   }
   if (error != nullptr) std::rethrow_exception(error);
 }

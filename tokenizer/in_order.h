@@ -21,11 +21,12 @@ class SpareBuffers {
   std::vector<std::vector<int32_t>> spare_;
 };
 
-// Calls make(i) for every i under `count`, each on any of `threads` threads, and take(i) once
-// make(0) ... make(i) are done, one after the other: while one thread takes, the others go on
-// making.  After an exception no further part is begun; the one of the smallest part is thrown
-// here.
-void run_in_order(size_t count, int threads, const std::function<void(size_t)>& make,
-                  const std::function<void(size_t)>& take);
+// Calls make(i, thread) for every i under `count`, each on any of `threads` threads (0 is the
+// caller's), and take(i) once make(0) ... make(i) are done, one after the other: while one thread
+// takes, the others go on making.  After an exception no further part is begun; the one of the
+// smallest part is thrown here.
+void run_in_order(size_t count, int threads,
+                  const std::function<void(size_t part, size_t thread)>& make,
+                  const std::function<void(size_t part)>& take);
 
 }  // namespace rmkv

@@ -93,7 +93,7 @@ std::string encode_json_lines(const Tokenizer& tokenizer, std::string_view lines
   EncodeOptions one_thread = options;
   one_thread.threads = 1;
   std::string out;
-  const auto encode = [&](size_t i) {
+  const auto encode = [&](size_t i, size_t /*thread*/) {
     parts[i].encoded = encode_part(tokenizer, parts[i].lines, one_thread, parts[i].first_line);
   };
   const auto append = [&](size_t i) {

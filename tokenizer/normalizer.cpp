@@ -19,6 +19,8 @@ class FormNormalizer : public Normalizer {
  public:
   explicit FormNormalizer(NormalForm form) : form_(form) {}
   void apply(std::string& text) const override { normalize(form_, text); }
+  // A blank composes with nothing, and a letter with marks behind it stays one.
+  bool keeps_word_cuts() const override { return true; }
 
  private:
   const NormalForm form_;
@@ -41,6 +43,7 @@ class LowercaseNormalizer : public Normalizer {
     }
     text.swap(out);
   }
+  bool keeps_word_cuts() const override { return true; }
 };
 
 // Deletes the characters of a class.
@@ -207,6 +210,10 @@ class SequenceNormalizer : public Normalizer {
   explicit SequenceNormalizer(std::vector<NormalizerPtr> steps) : steps_(std::move(steps)) {}
   void apply(std::string& text) const override {
     for (const NormalizerPtr& step : steps_) step->apply(text);
+  }
+  bool keeps_word_cuts() const override {
+    return std::all_of(steps_.begin(), steps_.end(),
+                       [](const NormalizerPtr& step) { return step->keeps_word_cuts(); });
   }
 
  private:

@@ -15,6 +15,9 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void apply(std::string& text) const = 0;
+  // Whether the parts of a text that is cut by find_word_cut (pre_tokenizer.h) can be normalised
+  // each by itself, and are such parts of the normalised text.
+  virtual bool keeps_word_cuts() const { return false; }
 };
 
 using NormalizerPtr = std::unique_ptr<const Normalizer>;

@@ -15,8 +15,8 @@
 namespace rmkv {
 namespace {
 
-// What a thread takes at a time of a long text.
-constexpr size_t kParallelBytes = size_t{1} << 18;
+// So much of a long text is encoded at a time.
+constexpr size_t kPartBytes = size_t{1} << 18;
 
 }  // namespace
 
@@ -47,6 +47,8 @@ struct PipelineTokenizer::Parsed {
 };
 
 struct PipelineTokenizer::Scratch {
+  explicit Scratch(WordCache& words) : encoder(words) {}
+
   WordEncoder encoder;
   std::vector<TextPiece> pieces, normal_pieces;
   std::string normalized;
@@ -67,15 +69,9 @@ class PipelineTokenizer::ScratchLease {
       if (chosen != idle.end()) {
         scratch_ = std::move(*chosen);
         idle.erase(chosen);
-      } else {
-        scratch_ = std::make_unique<Scratch>();
-        ++owner_.scratch_count_;
       }
-      if (owner_.scratch_count_ > 1 && owner_.shared_words_ == nullptr) {
-        owner_.shared_words_ = std::make_unique<SharedWords>();
-      }
-      scratch_->encoder.share(owner_.shared_words_.get());
     }
+    if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>(owner_.words_);
     scratch_->last_user = user;
   }
   ~ScratchLease() {
@@ -121,6 +117,9 @@ PipelineTokenizer::PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_m
   }
   const bool is_plain = normalizer_ == nullptr && pre_tokenizer_.only_cuts();
   if (is_plain && pre_tokenizer_.byte_level()) byte_ids_ = model_->byte_ids();
+  cuts_at_words_ = pre_tokenizer_.cuts_at_words() &&
+                   (normalizer_ == nullptr ||
+                    (normalizer_->keeps_word_cuts() && added_tokens_.normalized().empty()));
   if (const Splitter* const cuts = model_->cuts()) pre_tokenizer_.add(make_split_step(cuts));
   add_token_bytes();
 }
@@ -216,9 +215,63 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
   const double share = options.dropout >= 0 ? options.dropout : model_->dropout();
   MergeDropout dropout{share, RandomStream(options.seed, "dropout")};
   if (share > 0) scratch.encoder.scratch().dropout = &dropout;
-  const int threads = share > 0 ? 1 : options.threads;
+  const std::vector<std::string_view> parts = cut(text);
+  if (options.threads > 1 && parts.size() > 1 && share <= 0) {
+    encode_in_parallel(parts, options, scratch, ids);
+  } else {
+    for (const std::string_view part : parts) {
+      encode_part(part, part.data() == text.data(), options.parse_special, scratch, ids);
+    }
+  }
+  if (options.add_template || options.fit) {
+    post_processor_.apply(options.add_template, options.fit, first, ids);
+  }
+}
+
+// With one thread too: what one step has read is in the processor's cache for the next.
+std::vector<std::string_view> PipelineTokenizer::cut(std::string_view text) const {
+  std::vector<std::string_view> parts;
+  size_t from = kPartBytes;
+  while (cuts_at_words_ && text.size() > 2 * kPartBytes && from < text.size()) {
+    const size_t at = find_word_cut(text, from);
+    from = at + 1;
+    if (added_tokens_.raw().touches(text, at) || added_tokens_.normalized().touches(text, at)) {
+      continue;
+    }
+    parts.push_back(text.substr(0, at));
+    text.remove_prefix(at);
+    from = kPartBytes;
+  }
+  if (!text.empty()) parts.push_back(text);
+  return parts;
+}
+
+// Every thread has a working memory of its own; the caller's is `scratch`.
+void PipelineTokenizer::encode_in_parallel(std::span<const std::string_view> parts,
+                                           const EncodeOptions& options, Scratch& scratch,
+                                           std::vector<int32_t>& ids) const {
+  std::vector<std::unique_ptr<ScratchLease>> leases;
+  for (size_t i = 1; i < std::min<size_t>(options.threads, parts.size()); ++i) {
+    leases.push_back(std::make_unique<ScratchLease>(*this));
+  }
+  std::vector<std::vector<int32_t>> found(parts.size());
+  SpareBuffers buffers;
+  const auto make = [&](size_t i, size_t thread) {
+    found[i] = buffers.take(parts[i].size() / 3);
+    encode_part(parts[i], i == 0, options.parse_special,
+                thread == 0 ? scratch : **leases[thread - 1], found[i]);
+  };
+  const auto append = [&](size_t i) {
+    ids.insert(ids.end(), found[i].begin(), found[i].end());
+    buffers.give(std::move(found[i]));
+  };
+  run_in_order(parts.size(), options.threads, make, append);
+}
+
+void PipelineTokenizer::encode_part(std::string_view text, bool at_start, bool parse_special,
+                                    Scratch& scratch, std::vector<int32_t>& ids) const {
   scratch.pieces.clear();
-  added_tokens_.raw().find(text, options.parse_special, scratch.pieces);
+  added_tokens_.raw().find(text, parse_special, scratch.pieces);
   for (const TextPiece& piece : scratch.pieces) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
@@ -230,56 +283,25 @@ void PipelineTokenizer::encode_to(std::string_view text, const EncodeOptions& op
       normalizer_->apply(scratch.normalized);
       normal = scratch.normalized;
     }
-    const bool at_start = piece.text.data() == text.data();
+    const bool starts = at_start && piece.text.data() == text.data();
     if (added_tokens_.normalized().empty()) {
-      encode_text(normal, at_start, threads, scratch, ids);
+      encode_text(normal, starts, scratch, ids);
       continue;
     }
     scratch.normal_pieces.clear();
-    added_tokens_.normalized().find(normal, options.parse_special, scratch.normal_pieces);
+    added_tokens_.normalized().find(normal, parse_special, scratch.normal_pieces);
     for (const TextPiece& part : scratch.normal_pieces) {
       if (part.id >= 0) {
         ids.push_back(part.id);
       } else {
-        encode_text(part.text, at_start && part.text.data() == normal.data(), threads, scratch,
-                    ids);
+        encode_text(part.text, starts && part.text.data() == normal.data(), scratch, ids);
       }
     }
   }
-  if (options.add_template || options.fit) {
-    post_processor_.apply(options.add_template, options.fit, first, ids);
-  }
 }
 
-// Every part has a working memory of its own.
-void PipelineTokenizer::encode_in_parallel(std::string_view text, int threads,
-                                           std::vector<int32_t>& ids) const {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const size_t size =
-        text.size() > kParallelBytes ? find_word_cut(text, kParallelBytes) : text.size();
-    parts.push_back(text.substr(0, size));
-    text.remove_prefix(size);
-  }
-  std::vector<std::vector<int32_t>> found(parts.size());
-  SpareBuffers buffers;
-  const auto encode_part = [&](size_t i) {
-    ScratchLease lease(*this);
-    found[i] = buffers.take(parts[i].size() / 3);
-    encode_text(parts[i], false, 1, *lease, found[i]);
-  };
-  const auto append = [&](size_t i) {
-    ids.insert(ids.end(), found[i].begin(), found[i].end());
-    buffers.give(std::move(found[i]));
-  };
-  run_in_order(parts.size(), threads, encode_part, append);
-}
-
-void PipelineTokenizer::encode_text(std::string_view text, bool at_start, int threads,
-                                    Scratch& scratch, std::vector<int32_t>& ids) const {
-  if (threads > 1 && text.size() > 2 * kParallelBytes && pre_tokenizer_.cuts_at_words()) {
-    return encode_in_parallel(text, threads, ids);
-  }
+void PipelineTokenizer::encode_text(std::string_view text, bool at_start, Scratch& scratch,
+                                    std::vector<int32_t>& ids) const {
   if (byte_ids_ != nullptr) {
     for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
     return;

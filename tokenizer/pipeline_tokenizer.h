@@ -15,10 +15,10 @@
 #include "tokenizer/normalizer.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
-#include "tokenizer/shared_words.h"
 #include "tokenizer/token_decoder.h"
 #include "tokenizer/token_table.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/word_cache.h"
 #include "tokenizer/word_model.h"
 
 namespace rmkv {
@@ -66,11 +66,18 @@ class PipelineTokenizer : public Tokenizer {
   struct Parsed;  // the parts of the spec as JSON values, while they are read
 
   PipelineTokenizer(PipelineSpec spec, const ModelMaker& make_model, const Parsed& parsed);
-  void encode_in_parallel(std::string_view text, int threads, std::vector<int32_t>& ids) const;
+  // Parts of the text that can be encoded each by itself.
+  std::vector<std::string_view> cut(std::string_view text) const;
+  // One such part, or a whole text.
+  void encode_part(std::string_view text, bool at_start, bool parse_special, Scratch& scratch,
+                   std::vector<int32_t>& ids) const;
+  void encode_in_parallel(std::span<const std::string_view> parts, const EncodeOptions& options,
+                          Scratch& scratch, std::vector<int32_t>& ids) const;
   void add_token_bytes();
   const std::unordered_map<std::string_view, int32_t>& id_of_bytes() const;
   void normalize_added_tokens();
-  void encode_text(std::string_view text, bool at_start, int threads, Scratch& scratch,
+  // What stands between added tokens, normalised.
+  void encode_text(std::string_view text, bool at_start, Scratch& scratch,
                    std::vector<int32_t>& ids) const;
 
   PipelineSpec spec_;
@@ -86,14 +93,13 @@ class PipelineTokenizer : public Tokenizer {
   mutable std::unordered_map<std::string_view, int32_t> id_of_bytes_;
   std::vector<AddedToken> findable_;  // added tokens as they stand in normalised text
   AddedTokens added_tokens_;
+  bool cuts_at_words_ = false;         // find_word_cut ends a part where no added token stands
   const int32_t* byte_ids_ = nullptr;  // when every byte is a token and nothing else happens
 
-  // Idle working memories.  encode_to borrows one, so that caches stay warm from call to call and
-  // as many exist as threads encode at once.
+  mutable WordCache words_;  // of all threads
+  // Idle working memories.  encode_to borrows one; as many exist as threads encode at once.
   mutable std::mutex idle_mutex_;
   mutable std::vector<std::unique_ptr<Scratch>> idle_;
-  mutable size_t scratch_count_ = 0;
-  mutable std::unique_ptr<SharedWords> shared_words_;  // from the second working memory on
 };
 
 }  // namespace rmkv

@@ -18,6 +18,7 @@ constexpr WordKey kNoKey{~uint64_t{0}, ~uint64_t{0}};
 
 void WordEncoder::shrink() {
   in_long_word_ = false;  // after an error it may still be set
+  table_ = nullptr;
   if (scratch_.merge.ids.capacity() > kKeptSymbols) scratch_.merge = MergeScratch();
   if (scratch_.nodes.capacity() > kKeptSymbols) scratch_.nodes = {};
 }
@@ -72,6 +73,9 @@ void WordEncoder::encode_by_parts(const WordModel& model, std::string_view word,
 
 void WordEncoder::encode_batch(const WordModel& model, std::span<const std::string_view> words,
                                const char* readable_end, std::vector<int32_t>& ids) {
+  if (!in_long_word_ && !cache_->is_current(table_.get())) table_ = cache_->table();
+  // Not read again for every word.
+  const WordTable& table = *table_;
   WordKey keys[kBatchWords];
   uint64_t hashes[kBatchWords];
   for (size_t i = 0; i < words.size(); ++i) {
@@ -82,14 +86,14 @@ void WordEncoder::encode_batch(const WordModel& model, std::span<const std::stri
       continue;
     keys[i] = WordKey::pack(words[i], readable_end - words[i].data() >= 16);
     hashes[i] = keys[i].hash();
-    cache_.prefetch(hashes[i]);
+    table.prefetch(hashes[i]);
   }
   // Ids are gathered here: each word writes kInlineIds, and the next overwrites what was too much.
-  int32_t gathered[kBatchWords * WordCache::kInlineIds + 1];
+  int32_t gathered[kBatchWords * WordTable::kInlineIds + 1];
   size_t count = 0;
   for (size_t i = 0; i < words.size(); ++i) {
-    const WordCache::Entry* const entry = cache_.find(keys[i], hashes[i]);
-    if (entry != nullptr && entry->count <= WordCache::kInlineIds) [[likely]] {
+    const WordTable::Entry* const entry = table.find(keys[i], hashes[i]);
+    if (entry != nullptr && entry->count <= WordTable::kInlineIds) [[likely]] {
       std::memcpy(gathered + count, entry->ids, 16);  // three ids and, to be overwritten, the count
       count += entry->count;
       continue;
@@ -107,35 +111,27 @@ void WordEncoder::encode_batch(const WordModel& model, std::span<const std::stri
   ids.insert(ids.end(), gathered, gathered + count);
 }
 
-void WordEncoder::append(const WordCache::Entry& entry, std::vector<int32_t>& ids) const {
-  const int32_t* const word_ids = cache_.ids(entry);
-  ids.insert(ids.end(), word_ids, word_ids + entry.count);
+void WordEncoder::append(const WordTable::Entry& entry, std::vector<int32_t>& ids) const {
+  const std::span<const int32_t> found = table_->ids(entry);
+  ids.insert(ids.end(), found.begin(), found.end());
 }
 
 void WordEncoder::encode_new_word(const WordModel& model, std::string_view word, const WordKey& key,
                                   uint64_t hash, std::vector<int32_t>& ids) {
   const WholeWords* const whole_words = model.whole_words();
   if (whole_words != nullptr) whole_words->prefetch(hash);
-  if (const WordCache::Entry* const entry = cache_.find_next_door(key, hash)) {
+  if (const WordTable::Entry* const entry = table_->find_next_door(key, hash)) {
     return append(*entry, ids);
   }
   const int32_t whole = whole_words != nullptr ? whole_words->find(key, hash) : -1;
   if (whole >= 0) {
     ids.push_back(whole);
-    return cache_.insert(key, hash, &whole, 1);
-  }
-  if (shared_ != nullptr) {
-    int32_t known[SharedWords::kMaxIds];
-    if (const uint32_t count = shared_->find(key, hash, known)) {
-      ids.insert(ids.end(), known, known + count);
-      return cache_.insert(key, hash, known, count);
-    }
+    return cache_->insert(key, hash, {&whole, 1});
   }
   model.encode_word(word, scratch_);
   const std::vector<int32_t>& found = scratch_.merge.ids;
   ids.insert(ids.end(), found.begin(), found.end());
-  cache_.insert(key, hash, found.data(), found.size());
-  if (shared_ != nullptr) shared_->insert(key, hash, found);
+  cache_->insert(key, hash, found);
 }
 
 }  // namespace rmkv

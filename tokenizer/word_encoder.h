@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "tokenizer/long_word_cache.h"
-#include "tokenizer/shared_words.h"
 #include "tokenizer/word_cache.h"
 #include "tokenizer/word_model.h"
 
@@ -15,16 +15,17 @@ namespace rmkv {
 
 class WordEncoder {
  public:
+  // `cache`, which all encoders of a model share, must outlive this.
+  explicit WordEncoder(WordCache& cache) : cache_(&cache) {}
+
   // Appends the tokens of the words.  Bytes up to `readable_end` may be read behind each word.
   // Always called with the same model.
   void encode(const WordModel& model, std::span<const std::string_view> words,
               const char* readable_end, std::vector<int32_t>& ids);
 
   WordScratch& scratch() { return scratch_; }
-  // Where words that are merged are looked up and entered, for the encoders of other threads; may
-  // be nullptr, and must outlive the use of this encoder.
-  void share(SharedWords* words) { shared_ = words; }
-  // Call after use: gives back the large buffers that one word of megabytes needed.
+  // Call after use: gives back the cache's table, and the large buffers that one word of megabytes
+  // needed.
   void shrink();
 
  private:
@@ -36,7 +37,7 @@ class WordEncoder {
   // A short word that is not where the cache would have it.
   void encode_new_word(const WordModel& model, std::string_view word, const WordKey& key,
                        uint64_t hash, std::vector<int32_t>& ids);
-  void append(const WordCache::Entry& entry, std::vector<int32_t>& ids) const;
+  void append(const WordTable::Entry& entry, std::vector<int32_t>& ids) const;
   // A word over WordKey::kMaxBytes.
   void encode_long_word(const WordModel& model, std::string_view word, const char* readable_end,
                         std::vector<int32_t>& ids);
@@ -45,9 +46,9 @@ class WordEncoder {
                        std::vector<int32_t>& ids);
 
   bool in_long_word_ = false;
-  WordCache cache_;
+  WordCache* cache_;
+  std::shared_ptr<const WordTable> table_;  // of the cache
   LongWordCache long_words_;
-  SharedWords* shared_ = nullptr;
   WordScratch scratch_;
 };
 

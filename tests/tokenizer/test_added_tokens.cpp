@@ -55,3 +55,13 @@ TEST_CASE("single words, stripped blanks and the second pass are as in Hugging F
   CHECK(cut(tokens, "ab abc abcab") == "[ab] |[abc] |[abc]ab|");
   CHECK(cut(tokens, "\u00E9<m>\u3000\u00E9") == "\u00E9|[<m>\u3000]\u00E9|");
 }
+
+TEST_CASE("a text may be cut where no added token stands or ends") {
+  const AddedToken short_one{.id = 0, .content = "ab"}, long_one{.id = 1, .content = "abcab"};
+  const AddedTokenFinder finder({&short_one, &long_one});
+  const std::string_view text = "xxabcabxxab";
+  std::string touched;
+  for (size_t at = 0; at <= text.size(); ++at) touched += finder.touches(text, at) ? '1' : '0';
+  CHECK(touched == "001111110111");
+  CHECK_FALSE(AddedTokenFinder({}).touches(text, 3));
+}

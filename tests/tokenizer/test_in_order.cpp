@@ -12,9 +12,9 @@ TEST_CASE("parts are taken once each and in order, whatever the number of thread
   for (const int threads : {1, 2, 7}) {
     std::vector<int> made(200, 0);
     std::vector<size_t> taken;
-    const auto make = [&](size_t i) {
+    const auto make = [&](size_t i, size_t thread) {
       if (i % 5 == 0) std::this_thread::yield();
-      ++made[i];
+      if (thread < static_cast<size_t>(threads)) ++made[i];
     };
     const auto take = [&](size_t i) {
       CHECK(made[i] == 1);
@@ -25,13 +25,13 @@ TEST_CASE("parts are taken once each and in order, whatever the number of thread
     for (size_t i = 0; i < taken.size(); ++i) REQUIRE(taken[i] == i);
   }
   run_in_order(
-      0, 3, [](size_t) { FAIL("no part"); }, [](size_t) { FAIL("no part"); });
+      0, 3, [](size_t, size_t) { FAIL("no part"); }, [](size_t) { FAIL("no part"); });
 }
 
 TEST_CASE("the failure of the first part that fails is thrown; nothing behind it is taken") {
   for (const int threads : {1, 3}) {
     size_t taken = 0;
-    const auto make = [&](size_t i) {
+    const auto make = [&](size_t i, size_t) {
       if (i == 30 || i == 31) throw std::runtime_error("part " + std::to_string(i));
     };
     CHECK_THROWS_WITH(run_in_order(100, threads, make, [&](size_t) { ++taken; }), "part 30");
@@ -40,7 +40,7 @@ TEST_CASE("the failure of the first part that fails is thrown; nothing behind it
       if (i == 7) throw std::runtime_error("taking " + std::to_string(i));
     };
     CHECK_THROWS_WITH(run_in_order(
-                          100, threads, [](size_t) {}, refuse),
+                          100, threads, [](size_t, size_t) {}, refuse),
                       "taking 7");
   }
 }

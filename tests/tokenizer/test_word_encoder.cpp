@@ -1,4 +1,4 @@
-// What an encoder remembers, and what its threads share, never changes the ids.
+// What encoders remember, what threads share and where a text is cut never changes the ids.
 #include "tokenizer/word_encoder.h"
 
 #include <algorithm>
@@ -58,10 +58,9 @@ TEST_CASE("an encoder gives the model's tokens, whatever it remembers") {
     model.encode_word(word, scratch);
     expected.insert(expected.end(), scratch.merge.ids.begin(), scratch.merge.ids.end());
   }
-  SharedWords shared;
-  for (const bool shares : {false, true, true}) {
-    WordEncoder encoder;
-    if (shares) encoder.share(&shared);
+  WordCache cache;
+  for (int i = 0; i < 2; ++i) {
+    WordEncoder encoder(cache);
     Ids ids;
     encoder.encode(model, words, text.data() + text.size(), ids);
     REQUIRE((ids == expected));
@@ -87,37 +86,83 @@ TEST_CASE("a text has the same ids in several threads, wherever it begins and en
   }
 }
 
-TEST_CASE("threads find in the shared table what any of them has entered") {
-  SharedWords shared;
+TEST_CASE("a long text is cut where neither a word nor an added token stands") {
+  const uint64_t seed = 23;
+  INFO("seed " << seed);
+  RandomStream random(seed, "parts");
+  std::string json = trained(random)->to_json();
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const size_t at = json.find(from);
+    REQUIRE(at != std::string::npos);
+    return std::string(json).replace(at, from.size(), to);
+  };
+  // Tokens where texts like to be cut, of every kind.
+  const auto token = [](int id, const char* content, const char* what) {
+    return R"({"id": )" + std::to_string(id) + R"(, "content": ")" + content +
+           R"(", "special": false, )" + what + "}, ";
+  };
+  const std::string added = token(600, "d s", R"("normalized": false)") +
+                            token(601, "so o", R"("normalized": true)") +
+                            token(602, " an", R"("normalized": false, "lstrip": true)") +
+                            token(603, "on", R"("normalized": false, "rstrip": true)") +
+                            token(604, "nd", R"("normalized": false, "single_word": true)");
+  json = replace(R"("added_tokens": [)", R"("added_tokens": [)" + added);
+  // Few blanks stand where no token does.
+  std::string text;
+  while (text.size() < 1200000) {
+    text += random_text(random, false) + " and so on";
+    if (random.below(9) == 0) text += "a b";
+  }
+  const std::string nothing =
+      R"({"type": "Replace", "pattern": {"String": "not in it"}, "content": "#"})";
+  for (const std::string form : {"null", R"({"type": "NFC"})", R"({"type": "Lowercase"})"}) {
+    const auto with = [&](const std::string& normalizer) {
+      return parse_tokenizer_json(
+          replace(R"("normalizer": null)", R"("normalizer": )" + normalizer), "FILE");
+    };
+    const TokenizerPtr tokenizer = with(form);
+    // A replacement cannot be done by parts, so this one takes the text as a whole.
+    const TokenizerPtr whole = with(form == "null" ? nothing
+                                                   : R"({"type": "Sequence", "normalizers": [)" +
+                                                         form + ", " + nothing + "]}");
+    const Ids expected = whole->encode(text);
+    CHECK(std::count_if(expected.begin(), expected.end(), [](int32_t id) { return id >= 600; }) >
+          1000);
+    for (const int threads : {1, 3}) {
+      Ids ids;
+      tokenizer->encode_to(text, {.threads = threads}, ids);
+      REQUIRE((ids == expected));
+    }
+  }
+}
+
+TEST_CASE("threads find in the cache what any of them has entered") {
+  WordCache cache;
   // Every word's tokens follow from the word; there are more words than room.
   const auto key_of = [](uint64_t i) { return WordKey::pack(std::to_string(i * 7919), false); };
-  const auto ids_of = [](uint64_t i) {
-    return Ids(1 + i % SharedWords::kMaxIds, static_cast<int32_t>(i));
-  };
+  const auto ids_of = [](uint64_t i) { return Ids(1 + i % 5, static_cast<int32_t>(i)); };
   std::vector<std::jthread> threads;
   std::atomic<int> wrong{0}, found{0};
   for (int thread = 0; thread < 3; ++thread) {
     threads.emplace_back([&] {
-      for (uint64_t i = 0; i < 200000; ++i) {
+      std::shared_ptr<const WordTable> table = cache.table();
+      for (uint64_t i = 0; i < 300000; ++i) {
+        if (i % 64 == 0 && !cache.is_current(table.get())) table = cache.table();
         const WordKey key = key_of(i);
-        int32_t ids[SharedWords::kMaxIds];
-        const uint32_t count = shared.find(key, key.hash(), ids);
-        const Ids expected = ids_of(i);
-        if (count == 0) {
-          shared.insert(key, key.hash(), expected);
-        } else if (Ids(ids, ids + count) != expected) {
-          ++wrong;
-        } else {
-          ++found;
+        const WordTable::Entry* entry = table->find(key, key.hash());
+        if (entry == nullptr) entry = table->find_next_door(key, key.hash());
+        if (entry == nullptr) {
+          cache.insert(key, key.hash(), ids_of(i));
+          continue;
         }
+        const std::span<const int32_t> ids = table->ids(*entry);
+        ++(Ids(ids.begin(), ids.end()) == ids_of(i) ? found : wrong);
       }
     });
   }
   threads.clear();
   CHECK(wrong == 0);
   CHECK(found > 0);
-  int32_t ids[SharedWords::kMaxIds];
-  CHECK(shared.find(key_of(0), key_of(0).hash(), ids) == 1);
   const WordKey absent = WordKey::pack("absent", false);
-  CHECK(shared.find(absent, absent.hash(), ids) == 0);
+  CHECK(cache.table()->find(absent, absent.hash()) == nullptr);
 }
