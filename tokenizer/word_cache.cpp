@@ -34,7 +34,6 @@ WordTable::Entry* WordTable::free_entry(uint64_t hash) {
 }
 
 bool WordTable::add(const WordKey& key, uint64_t hash, std::span<const int32_t> ids) {
-  if (find(key, hash) != nullptr || find_next_door(key, hash) != nullptr) return true;
   const bool fits = ids.size() <= kInlineIds;
   if (!fits && spilled_size_ + ids.size() > spilled_capacity_) return false;
   ++words_;  // also of those that find no room: they ask for a larger table
