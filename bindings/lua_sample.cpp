@@ -99,6 +99,12 @@ int begin(Call& c) {
   return 0;
 }
 
+int settle(Call& c) {
+  session(c).settle();
+  lua_settop(c.L, 1);
+  return 1;
+}
+
 int fork(Call& c) {
   return c.push_new(BoundSession(c.object<BoundSession>(1)));
 }
@@ -248,6 +254,13 @@ Module sample_module() {
                            "true"}}}},
                .returns = {{"", "Session", "the object"}},
                .call = feed},
+              {.name = "Session:settle",
+               .doc =
+                   "Computes everything read now, and not when a block is full: before forks that "
+                   "go on from here.  What follows may differ in its last bits.",
+               .args = {},
+               .returns = {{"", "Session", "the object"}},
+               .call = settle},
               {.name = "Session:generate",
                .doc = "Writes on until it ends.",
                .args = {generate_options},

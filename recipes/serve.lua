@@ -6,10 +6,11 @@
 --
 -- POST /v1/completions and /v1/chat/completions, piece by piece with "stream": true; GET /v1/models and /health.
 -- Requests are answered one at a time, the others wait; a client that leaves ends its answer.  Sampling options are
--- what a request gets that does not say otherwise.  Only this machine is served, unless --host names another address:
--- then choose an --api-key.
+-- what a request gets that does not say otherwise.  Of a conversation that goes on only what is new is read.  Only this
+-- machine is served, unless --host names another address: then choose an --api-key.
 
 local completions = require "lib.completions"
+local conversations = require "lib.conversations"
 local generation = require "lib.generation"
 
 local opt = generation.options {
@@ -17,6 +18,7 @@ local opt = generation.options {
   port = { 8080, "0: any free one", min = 0, max = 65535 },
   api_key = { "", "clients have to send it: Authorization: Bearer KEY; by default $RMKV_API_KEY" },
   max_waiting = { 32, "requests that may wait; those beyond are answered 503", min = 1, max = 1024 },
+  conversations = { 8, "conversations to remember, so that they are not read again; 0: none", min = 0, max = 1000 },
   template = { "auto", "how messages are written: as requests, or as lines of a story; auto: requests for a " ..
                "fine-tuned model", choices = { "auto", "request", "story" } },
   model_name = { "", "the model's name in answers; by default the name of its folder or file" },
@@ -31,6 +33,7 @@ local model_name = opt.model_name ~= "" and opt.model_name or loaded.path:match 
 local defaults = { tokens = opt.tokens, stop = opt.stop, vocabulary = loaded.model:facts().vocabulary }
 local started = math.floor(rmkv.system.time())
 local served = 0
+local remembered = conversations.new(opt.conversations)
 
 -- Text of strangers: marks that are written in it stay text.  Without any it is one text with the template's.
 local function feed(session, text, after)
@@ -38,21 +41,26 @@ local function feed(session, text, after)
   else session:feed(text .. after) end
 end
 
--- A session that has read what the request gives it to read.
+-- A session that has read what the request gives it to read, and how many tokens of that it remembered.
 local function reader(asked)
-  local session = start:fork()
-  if asked.prompt then
-    session:feed(asked.prompt)
-  else
-    for _, message in ipairs(asked.messages) do feed(session, message.content, template[message.role]) end
+  local messages = asked.messages
+  if not messages then return start:fork():feed(asked.prompt):settle(), 0 end
+  local known, count = remembered:find(messages)
+  local session = (known or start):fork()
+  local cached = session:position()
+  -- Each message by itself: the answer does not depend on what was remembered.
+  for i = count + 1, #messages do
+    feed(session, messages[i].content, template[messages[i].role])
+    session:settle()
   end
-  if asked.count > 1 then session:logits() end  -- reads it once for all answers
-  return session
+  remembered:keep(messages, session)
+  return session, cached
 end
 
--- Writes the answers of a request.  Returns the tokens read and written.
+-- Writes the answers of a request.  Returns the tokens read, of these the remembered ones, and the tokens written.
 local function write(exchange, asked, kind)
-  local source, choices, written, read = reader(asked), {}, 0, 0
+  local source, cached = reader(asked)
+  local choices, written, read = {}, 0, source:position()
   exchange:begin(asked.stream and "text/event-stream" or "application/json")
   kind.piece = asked.stream
   local function send(list, usage) exchange:write(completions.event(completions.encode(kind, list, usage))) end
@@ -71,12 +79,11 @@ local function write(exchange, asked, kind)
     end
     local outcome = session:outcome()
     written = written + outcome.tokens
-    read = session:position() - outcome.tokens
     if asked.stream then send { completions.choice(kind, index, nil, outcome.finish) } end
     choices[index + 1] = completions.choice(kind, index, table.concat(pieces), outcome.finish)
     if exchange:gone() then break end
   end
-  local usage = completions.usage(read, written)
+  local usage = completions.usage(read, cached, written)
   if not asked.stream then
     exchange:write(completions.encode(kind, choices, usage))
   else
@@ -84,7 +91,7 @@ local function write(exchange, asked, kind)
     exchange:write(completions.event "[DONE]")
   end
   exchange:finish()
-  return read, written
+  return read, cached, written
 end
 
 local paths = { ["/v1/completions"] = "cmpl-", ["/v1/chat/completions"] = "chatcmpl-" }
@@ -109,12 +116,13 @@ local function handle(exchange, request)
   local chosen = opt.seed > 0 and opt.seed or math.floor(rmkv.system.time() * 1e3) % 2 ^ 31 + served
   asked.seed = math.abs(asked.seed or chosen)
   local begun = rmkv.system.clock()
-  local read, written = write(exchange, asked, {
+  local read, cached, written = write(exchange, asked, {
     chat = chat, id = ("%s%d-%d"):format(prefix, started, served), created = math.floor(rmkv.system.time()),
     model = model_name,
   })
-  return ("%d tokens read, %d written in %.2f s%s"):format(
-    read, written, rmkv.system.clock() - begun, exchange:gone() and "; the client left" or "")
+  return ("%d tokens read%s, %d written in %.2f s%s"):format(
+    read - cached, cached > 0 and (", %d remembered"):format(cached) or "", written, rmkv.system.clock() - begun,
+    exchange:gone() and "; the client left" or "")
 end
 
 local server = rmkv.serve.listen {

@@ -57,8 +57,8 @@ class WordTable {
 
   size_t buckets() const { return size_; }
 
-  // For one thread at a time.  Adds a word, unless its places are taken; false when there is no room
-  // for its tokens.  Two threads may find a word new and both add it: either entry is right.
+  // For one thread at a time.  Adds a word, unless its places are taken; false when there is no
+  // room for its tokens.  Two threads may find a word new and both add it: either entry is right.
   bool add(const WordKey& key, uint64_t hash, std::span<const int32_t> ids);
   // Adds the words of a smaller table to an empty one.
   void add_all(const WordTable& other);

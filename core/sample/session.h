@@ -62,6 +62,9 @@ class Session {
   // --- reading ---
   void feed(std::string_view text, bool parse_special = false);
   void feed(std::span<const int32_t> ids);
+  // Computes everything fed now, as the next token would, and not when a block is full: for a fork
+  // that others go on from.  A text ends here, and later results may differ in their last bits.
+  void settle();
 
   // --- writing ---
   // Opens a generation: sets when it ends and forgets the last one's budget and held text.
@@ -144,8 +147,7 @@ class Session {
   // Fills the moment's logits.
   void find_logits(Moment& moment) const;
   bool has_segments() const { return model_->facts().segment_tokens > 0; }
-  // Computes everything that waits, in this session or on a copy kept until the session goes on.
-  void settle();
+  // Computes everything that waits on a copy, kept until the session goes on.
   const Moment& looked() const;
   void check_memory(const std::string& memory) const;
   void check_slot(const Tensor& memory, int64_t slot) const;

@@ -191,11 +191,12 @@ function M.error_body(message, type, param)
 end
 
 ---@param prompt_tokens integer
+---@param cached_tokens integer of these, read for an earlier request
 ---@param completion_tokens integer
-function M.usage(prompt_tokens, completion_tokens)
+function M.usage(prompt_tokens, cached_tokens, completion_tokens)
   return {
     prompt_tokens = prompt_tokens, completion_tokens = completion_tokens,
-    total_tokens = prompt_tokens + completion_tokens,
+    total_tokens = prompt_tokens + completion_tokens, prompt_tokens_details = { cached_tokens = cached_tokens },
   }
 end
 

@@ -2355,6 +2355,10 @@ function rmkv.sample.session(model, tokenizer, options) end
 ---@return rmkv.Session # the object
 function Session:feed(text, options) end
 
+---Computes everything read now, and not when a block is full: before forks that go on from here.  What follows may differ in its last bits.
+---@return rmkv.Session # the object
+function Session:settle() end
+
 ---@class Session.generate.options
 ---@field tokens? integer at most; -1: no limit (default 256)
 ---@field min_tokens? integer stop tokens do not come before (default 0)

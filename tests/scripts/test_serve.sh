@@ -9,10 +9,15 @@ cd "$work" || exit
   --dtype fp32 >/dev/null 2>&1 </dev/null
 single() { "$rmkv" "$root/recipes/single.lua" --checkpoint run "$@"; }
 
-"$rmkv" "$root/recipes/serve.lua" --checkpoint run --port 0 --api_key secret --threads 1 >log 2>&1 &
-pid=$!
-for ((i = 0; i < 600; i++)); do grep -q "at http" log && break; sleep 0.1; done
-url=$(grep -o 'http://[0-9.:]*' log)
+# LOG OPTION...: starts a server; sets pid and url.
+serve() {
+  local log=$1 i
+  "$rmkv" "$root/recipes/serve.lua" --checkpoint run --port 0 --api_key secret --threads 1 "${@:2}" >"$log" 2>&1 &
+  pid=$!
+  for ((i = 0; i < 600; i++)); do grep -q "at http" "$log" && break; sleep 0.1; done
+  url=$(grep -o 'http://[0-9.:]*' "$log")
+}
+serve log
 
 cat >ask.py <<'PYTHON'
 import json, sys, urllib.error, urllib.request
@@ -54,6 +59,18 @@ same "its pieces are the same text" \
   "$(value /v1/chat/completions "{$chat,\"stream\":true}" "''.join(c['delta'].get('content', '') for e in a for c in e['choices'])")" \
   "$(value /v1/chat/completions "{$chat}" "a['choices'][0]['message']['content']")"
 
+# A conversation that goes on: nothing is read twice, and the answer is that of a server that reads all of it.
+long='{"role":"system","content":"Be kind."},{"role":"user","content":"Who has it?"}'
+more="$long"',{"role":"assistant","content":"Nora < Sam."},{"role":"user","content":"Where is she?"}'
+remembered() { value /v1/chat/completions "{\"messages\":[$1],\"max_tokens\":0}" \
+  "a['usage']['prompt_tokens_details']['cached_tokens'] * 100 // a['usage']['prompt_tokens']"; }
+answer() { ask /v1/chat/completions "{\"messages\":[$1],\"max_tokens\":30,\"seed\":5}" | sed 's/.*"content"//; s/"role".*//'; }
+same "a new conversation is read" "$(remembered "$long")" 0
+same "the same one is remembered" "$(remembered "$long")" 100
+in_parts=$(answer "$more")
+same "one that went on is remembered" "$(remembered "$more")" 100
+again=$(answer "$more")
+
 has "a wrong key" "$(ask /v1/completions '{"prompt":"a"}' wrong)" 401
 has "an unknown path" "$(ask /v2 '{}')" 404
 has "a GET" "$(ask /v1/completions)" 405
@@ -82,4 +99,13 @@ kill -INT $pid
 wait $pid
 same "status after Ctrl-C" $? 0
 has "Ctrl-C stops it" "$(tail -n 1 log)" stopped
+
+serve log_forgetful --conversations 0
+at_once=$(answer "$more")
+[ ${#at_once} -gt 30 ] || same "an answer" "$at_once" "a text"
+same "what is remembered does not change the answer" "$in_parts" "$at_once"
+same "nor that to the same request" "$again" "$at_once"
+same "a forgetful server reads again" "$(remembered "$more")" 0
+kill -INT $pid
+wait $pid
 finish
