@@ -6,6 +6,7 @@
 -- The page is one file that needs nothing else; it may be written again and again while a run goes on.
 
 local chart = require "lib.chart"
+local escaped = require("lib.page_text").escaped
 local run_log = require "lib.run_log"
 
 local opt = rmkv.options {
@@ -112,7 +113,7 @@ local function facts_table()
   local rows = { "<table>" }
   local function row(name, value)
     local cells = {}
-    for i, run in ipairs(runs) do cells[i] = "<td>" .. chart.escaped(tostring(value(run) or "")) .. "</td>" end
+    for i, run in ipairs(runs) do cells[i] = "<td>" .. escaped(tostring(value(run) or "")) .. "</td>" end
     rows[#rows + 1] = "<tr><th>" .. name .. "</th>" .. table.concat(cells) .. "</tr>"
   end
   if not alone then row("run", function(run) return run.name end) end
@@ -126,7 +127,7 @@ local function samples(run)
   for i = #run.samples, math.max(1, #run.samples - opt.samples + 1), -1 do
     local sample = run.samples[i]
     parts[#parts + 1] = ("<p class=step>step %d</p><pre><b>%s</b>%s</pre>"):format(
-      sample.step, chart.escaped(sample.prompt), chart.escaped(sample.text))
+      sample.step, escaped(sample.prompt), escaped(sample.text))
   end
   return #parts > 0 and ("<h2>%s</h2>%s"):format(named(run, "Samples, the newest first"), table.concat(parts)) or ""
 end
@@ -136,7 +137,7 @@ for i, run in ipairs(runs) do names[i] = run.name end
 local title = table.concat(names, ", ")
 local page = {
   "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>",
-  chart.escaped(title), "</title><style>", style, "</style><h1>", chart.escaped(title), "</h1>", facts_table(),
+  escaped(title), "</title><style>", style, "</style><h1>", escaped(title), "</h1>", facts_table(),
   "<h2>Curves</h2><div class=charts>", chart.lines(bits_chart()), chart.lines(memory_chart()), recall_charts(),
   chart.lines(column("learning rate", "lr", { from_zero = true })),
   chart.lines(column("tokens per second", "speed", { from_zero = true })),

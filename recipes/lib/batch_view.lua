@@ -3,6 +3,10 @@
 -- A token is trained when it is the label of the one before it; weights other than 1 are shown.  Nothing is printed
 -- here.
 
+local page_text = require "lib.page_text"
+
+local escaped, visible = page_text.escaped, page_text.visible
+
 local M = {}
 
 local reset_mark = "▸"
@@ -12,14 +16,6 @@ local reset_mark = "▸"
 ---@field weight number factor on the loss: 0 is read but not predicted
 ---@field special boolean
 ---@field document integer
-
--- Control characters as pictures, so that a terminal stays in order; line ends stay.
-local function visible(text)
-  return (text:gsub("[%z\1-\8\11-\31\127]", function(c)
-    local code = c:byte()
-    return code == 127 and "␡" or ("\226\144%c"):format(128 + code)
-  end))
-end
 
 -- Pieces of one row: { {text, weight, special, document, reset} … }.
 local function runs_of(batch, lane, tokenizer)
@@ -125,9 +121,6 @@ function M.text(rows, options)
   end
   return table.concat(lines, "\n")
 end
-
-local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
-local function escaped(text) return (visible(text):gsub('[&<>"]', escapes)) end
 
 local style = [[
 body { font: 15px/1.5 Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }

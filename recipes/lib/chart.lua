@@ -3,6 +3,8 @@
 -- Colours and text follow the page's CSS variables (--ink, --faint, --grid), so a chart fits light and dark pages.  No
 -- numbers are computed here beyond thinning out: a line shows at most `kMostPoints` points.
 
+local escaped = require("lib.page_text").escaped
+
 local M = {}
 
 local kWidth, kHeight = 720, 260
@@ -10,10 +12,6 @@ local kLeft, kRight, kTop, kBottom = 62, 14, 12, 34
 local kMostPoints = 700
 -- Okabe and Ito's colours, told apart by colour-blind readers too (https://jfly.uni-koeln.de/color/).
 M.colors = { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9" }
-
-local escapes = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
----Text for HTML and SVG.
-function M.escaped(text) return (text:gsub('[&<>"]', escapes)) end
 
 ---"950", "12k", "1.5M", "0.002"
 function M.number(x)
@@ -104,7 +102,7 @@ end
 -- An upright or level line, with a text that pops up.
 local function line(class, x1, x2, y1, y2, text)
   return ('<line class="%s" x1=%.1f x2=%.1f y1=%.1f y2=%.1f><title>%s</title></line>'):format(
-    class, x1, x2, y1, y2, M.escaped(text or ""))
+    class, x1, x2, y1, y2, escaped(text or ""))
 end
 
 local function grid_line(at, label)
@@ -122,7 +120,7 @@ local function axes(parts, chart, x, y, low, high)
   end
   if chart.x_name then
     parts[#parts + 1] = ('<text x=%d y=%d text-anchor=end>%s</text>'):format(
-      kWidth - kRight, kHeight - 4, M.escaped(chart.x_name))
+      kWidth - kRight, kHeight - 4, escaped(chart.x_name))
   end
 end
 
@@ -130,14 +128,14 @@ local function legend(series)
   local parts = {}
   for i, one in ipairs(series) do
     parts[i] = ('<span class=key><i style="background:%s"></i>%s</span>'):format(
-      one.color or M.colors[(i - 1) % #M.colors + 1], M.escaped(one.name))
+      one.color or M.colors[(i - 1) % #M.colors + 1], escaped(one.name))
   end
   return #series > 0 and "<p class=legend>" .. table.concat(parts, " ") .. "</p>" or ""
 end
 
 local function framed(chart, parts)
   return ('<figure><figcaption>%s</figcaption>%s<svg viewBox="0 0 %d %d" role=img aria-label="%s">%s</svg></figure>')
-    :format(M.escaped(chart.title), legend(chart.series), kWidth, kHeight, M.escaped(chart.title), table.concat(parts))
+    :format(escaped(chart.title), legend(chart.series), kWidth, kHeight, escaped(chart.title), table.concat(parts))
 end
 
 ---A chart of lines.  A series with `dots` shows its points, with values that pop up; points with `low` and `high` get a
@@ -185,7 +183,7 @@ function M.lines(chart)
       path_of(one.points, x, y), color, one.thin and "0.8 opacity=0.55" or 1.8)
     for _, point in ipairs(one.dots and one.points or {}) do
       parts[#parts + 1] = ('<circle cx=%.1f cy=%.1f r=3 fill="%s"><title>%s, %s: %.4g</title></circle>'):format(
-        x(point[1]), y(point[2]), color, M.escaped(one.name), M.number(point[1]), point.value or point[2])
+        x(point[1]), y(point[2]), color, escaped(one.name), M.number(point[1]), point.value or point[2])
     end
   end
   return framed(chart, parts)
@@ -207,7 +205,7 @@ function M.bars(chart)
     local middle = kLeft + (g - 0.5) * room
     for i, value in ipairs(group.values) do
       local left = middle + (i - 1 - #group.values / 2) * wide
-      local name = M.escaped(chart.series[i].name)
+      local name = escaped(chart.series[i].name)
       parts[#parts + 1] = ('<rect x=%.1f y=%.1f width=%.1f height=%.1f fill="%s"><title>%s: %.0f %%</title></rect>')
         :format(left + 1, y(value), wide - 2, y(0) - y(value), M.colors[i], name, 100 * value)
       parts[#parts + 1] = ('<text x=%.1f y=%.1f text-anchor=middle>%.0f %%</text>'):format(
@@ -217,7 +215,7 @@ function M.bars(chart)
       end
     end
     parts[#parts + 1] = ('<text x=%.1f y=%d text-anchor=middle>%s</text>'):format(
-      middle, kHeight - kBottom + 16, M.escaped(group.name))
+      middle, kHeight - kBottom + 16, escaped(group.name))
   end
   if chart.chance then
     parts[#parts + 1] = line("chance", kLeft, kWidth - kRight, y(chart.chance), y(chart.chance), "chance")

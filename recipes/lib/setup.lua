@@ -45,9 +45,16 @@ function M.configured(config, settings)
   return config
 end
 
+-- Calls a function of the program with what the options say; what it refuses is told without where in the recipe.
+local function call(act, ...)
+  local good, result = pcall(act, ...)
+  if good then return result end
+  error(type(result) == "string" and result:gsub("^[^:]+:%d+: rmkv[%w_.]*: ", "") or result, 0)
+end
+
 -- The model's configuration without its vocabulary.
 local function model_config(opt)
-  local config = rmkv.model.preset(opt.model, opt.preset)
+  local config = call(rmkv.model.preset, opt.model, opt.preset)
   if opt.model == "rmkv" then config.store = opt.store end
   config = M.configured(config, M.model_settings(opt.set_model))
   if opt.segment > 0 and config.segment_tokens then config.segment_tokens = opt.segment end
@@ -58,12 +65,16 @@ end
 function M.memory(opt)
   local config = model_config(opt)
   config.vocabulary = opt.tokenizer ~= "" and rmkv.tokenizer.load(opt.tokenizer):vocab_size() or opt.vocabulary
-  return memory.table(config, opt)
+  return call(memory.table, config, opt)
 end
 
--- Tokens of a segment: the model's own, or, where it has none, what is read at a time.
+-- Tokens of a segment: the model's own, or, where it has none, what is read at a time.  Refuses what can be no model,
+-- before anything is read or trained.
 local function segment_length(opt)
-  return model_config(opt).segment_tokens or opt.segment > 0 and opt.segment or 128
+  local config = model_config(opt)
+  config.vocabulary = opt.vocabulary
+  call(memory.plan, config, opt)
+  return config.segment_tokens or opt.segment > 0 and opt.segment or 128
 end
 
 ---Sources, tokenizer and the two streams.
@@ -74,7 +85,7 @@ function M.data(run, given)
   local opt = run.opt
   local device = rmkv.system.device_facts(opt.device)  -- before the tokenizer is trained
   if not device.available then error(("--device %s: %s"):format(opt.device, device.why), 0) end
-  local segment_tokens = given and given.segment_tokens or segment_length(opt)  -- first: refuses a wrong --model
+  local segment_tokens = given and given.segment_tokens or segment_length(opt)
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
   local sources = data_lib.sources(arguments, opt, run.folder)

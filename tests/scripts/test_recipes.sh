@@ -86,6 +86,9 @@ refused() {  # WHAT PART ARGUMENTS...
   has "$1" "$text" "$2"
 }
 refused "an unknown option" "--toknes: no such option; did you mean --tokens?" "$recipes/pretrain.lua" --toknes 3
+refused "what is no key of the model" "rmkv: rmkv config: unknown key 'cel'" "$recipes/pretrain.lua" --out no --set_model cel=lstm
+refused "an unknown architecture" "did you mean 'rwkv7'" "$recipes/pretrain.lua" --out no --model rwkv77
+same "before a tokenizer is trained" "$(find no -name "tokenizer*" 2>/dev/null)" ""
 refused "no checkpoint" "train a model first" "$recipes/single.lua" --checkpoint none
 : >empty.txt
 refused "empty data" "empty.txt, which is empty" "$recipes/pretrain.lua" --out e --data empty.txt "${small[@]}"
