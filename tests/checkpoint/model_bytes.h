@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/checkpoint/weight_file.h"
 #include "core/models/rwkv/rwkv_config.h"
 #include "core/tensor/torch.h"
 #include "tests/checkpoint/pt_bytes.h"
@@ -20,6 +21,24 @@ using Tensors = std::vector<std::pair<std::string, Tensor>>;  // in the order of
 inline std::string tensor_bytes(const Tensor& tensor) {
   const Tensor flat = tensor.contiguous();
   return {static_cast<const char*>(flat.const_data_ptr()), flat.nbytes()};
+}
+
+// --- PyTorch ---
+// torch.save of a state dictionary with these weights, all fp32: the pickle, and the archive around
+// it.
+inline std::pair<std::string, std::string> pth_file(const WeightFile& file) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  std::vector<std::string> storages;
+  for (const auto& [name, weight] : file.weights) {
+    std::vector<int64_t> strides(weight.shape.size(), 1);
+    for (size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * weight.shape[i];
+    entries.emplace_back(
+        name, tensor(storage("FloatStorage", std::to_string(storages.size()), weight.count()), 0,
+                     weight.shape, strides));
+    storages.emplace_back(reinterpret_cast<const char*>(weight.data), weight.size_bytes());
+  }
+  const std::string body = dictionary(entries);
+  return {stream(body), pt_file(body, storages)};
 }
 
 // --- ggmf ---

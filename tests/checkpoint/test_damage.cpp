@@ -68,19 +68,8 @@ TEST_CASE("damaged model files of every format", "[damage]") {
     WriteOptions ggmf;
     ggmf.format = "ggmf";
     write_weight_file(folder / "m.bin", file, ggmf);
-    std::vector<std::pair<std::string, std::string>> entries;
-    std::vector<std::string> storages;
-    for (const auto& [name, weight] : file.weights) {
-      std::vector<int64_t> strides(weight.shape.size(), 1);
-      for (size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * weight.shape[i];
-      entries.emplace_back(
-          name, tensor(storage("FloatStorage", std::to_string(storages.size()), weight.count()), 0,
-                       weight.shape, strides));
-      storages.emplace_back(reinterpret_cast<const char*>(weight.data), weight.size_bytes());
-    }
-    for (const std::string& whole :
-         {read_file(folder / "m.safetensors"), read_file(folder / "m.bin"),
-          pt_file(dictionary(entries), storages)}) {
+    for (const std::string& whole : {read_file(folder / "m.safetensors"),
+                                     read_file(folder / "m.bin"), test::pth_file(file).second}) {
       const auto counts = try_damage(whole, "model.x", 2000,
                                      [](const std::string& s) { read_model(s, "model.x"); });
       CHECK(counts.refused > 1000);

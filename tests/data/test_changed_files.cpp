@@ -10,8 +10,8 @@
 #include "core/data/parquet_source.h"
 #include "tests/catch.h"
 #include "tests/checkpoint/pt_bytes.h"
+#include "tests/compressed_bytes.h"
 #include "tests/data/support.h"
-#include "tests/fuzz/gzip_bytes.h"
 #include "tokenizer/id_format.h"
 
 using namespace rmkv;
@@ -54,7 +54,7 @@ std::string llmc(char letter) {
 }
 
 std::string stored_gzip(const std::string& text) {
-  return fuzz::gzip_bytes(text, 0);  // not compressed: the size stays
+  return test::gzip_bytes(text, 0);  // not compressed: the size stays
 }
 
 const std::vector<Kind> kKinds = {
@@ -63,7 +63,7 @@ const std::vector<Kind> kKinds = {
     {".csv", [](char letter) { return "text\n" + rows(letter, "\"", "\""); }},
     {".tsv", [](char letter) { return "text\tn\n" + rows(letter, "", "\t1"); }},
     {".jsonl.gz", [](char letter) { return stored_gzip(rows(letter, "{\"text\":\"", "\"}")); }},
-    {".txt.zst", [](char letter) { return fuzz::zstd_bytes(rows(letter, "", ""), true); }},
+    {".txt.zst", [](char letter) { return test::zstd_bytes(rows(letter, "", ""), true); }},
     {".npy", [](char letter) { return write_ids(ids(letter), IdFormat::kNpy); }},
     {".bin", llmc}};
 

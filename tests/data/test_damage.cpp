@@ -9,9 +9,9 @@
 #include "core/data/token_source.h"
 #include "core/data/zstd_file.h"
 #include "tests/checkpoint/pt_bytes.h"
+#include "tests/compressed_bytes.h"
 #include "tests/damage.h"
 #include "tests/data/support.h"
-#include "tests/fuzz/gzip_bytes.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/fuzz/scratch.h"
 #include "tokenizer/id_format.h"
@@ -88,14 +88,14 @@ TEST_CASE("damaged compressed files", "[damage]") {
     file.read(0, std::min<uint64_t>(file.size_bytes(), 1 << 20));
   };
   for (const int level : {0, 6}) {
-    const auto counts = damage(fuzz::gzip_bytes(text, level), "t.gz", [&](const std::string& path) {
+    const auto counts = damage(test::gzip_bytes(text, level), "t.gz", [&](const std::string& path) {
       read(GzipFile(path, scratch.path("cache")));
     });
     CHECK(counts.refused > 500);
   }
   for (const bool sized : {true, false}) {
     const auto counts =
-        damage(fuzz::zstd_bytes(text, sized), "t.zst",
+        damage(test::zstd_bytes(text, sized), "t.zst",
                [&](const std::string& path) { read(ZstdFile(path, scratch.path("cache"))); });
     CHECK(counts.refused > 300);
   }

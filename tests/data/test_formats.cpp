@@ -1,7 +1,4 @@
 // Compressed files, tables, conversations: what is read is what was written, from every place.
-#include <zlib.h>
-#include <zstd.h>
-
 #include <filesystem>
 
 #include "core/base/error.h"
@@ -12,6 +9,7 @@
 #include "core/data/manifest.h"
 #include "core/data/open_source.h"
 #include "tests/catch.h"
+#include "tests/compressed_bytes.h"
 #include "tests/data/support.h"
 #include "tests/shared_data.h"
 
@@ -19,31 +17,6 @@ using namespace rmkv;
 using namespace rmkv::test;
 
 namespace {
-
-std::string gzip(const std::string& text, int level) {
-  z_stream z{};
-  deflateInit2(&z, level, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&z, text.size()) + 64, '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
-// One frame; without its length in the header when asked, as a pipe writes it.
-std::string zstd(const std::string& text, bool sized) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  ZSTD_CCtx* context = ZSTD_createCCtx();
-  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, sized);
-  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-  out.resize(ZSTD_compress2(context, out.data(), out.size(), text.data(), text.size()));
-  ZSTD_freeCCtx(context);
-  return out;
-}
 
 // Half words, half noise, so that compressors have both to do.
 std::string mixed_text(size_t bytes, uint64_t seed) {
@@ -81,12 +54,12 @@ TEST_CASE("compressed files are read from any place, and begin where they were a
   TemporaryFolder folder;
   std::string cache = folder.path() + "/cache";
   const std::pair<std::string, std::string> cases[] = {
-      {"one.gz", gzip(text, 6)},
-      {"fast.gz", gzip(text, 1)},
-      {"members.gz", gzip(first, 6) + gzip(second, 9) + std::string(512, '\0')},
-      {"one.zst", zstd(text, true)},
-      {"pipe.zst", zstd(first, false) + zstd(second, false)},
-      {"frames.zst", zstd(first, true) + zstd("", true) + zstd(second, true)}};
+      {"one.gz", gzip_bytes(text, 6)},
+      {"fast.gz", gzip_bytes(text, 1)},
+      {"members.gz", gzip_bytes(first, 6) + gzip_bytes(second, 9) + std::string(512, '\0')},
+      {"one.zst", zstd_bytes(text, true)},
+      {"pipe.zst", zstd_bytes(first, false) + zstd_bytes(second, false)},
+      {"frames.zst", zstd_bytes(first, true) + zstd_bytes("", true) + zstd_bytes(second, true)}};
   for (const auto& [name, bytes] : cases) {
     INFO(name);
     std::string path = write(folder, name, bytes);
@@ -106,7 +79,8 @@ TEST_CASE("compressed files are read from any place, and begin where they were a
 }
 
 TEST_CASE("damaged compressed files are refused by name") {
-  std::string text = mixed_text(1 << 20, 3), good = gzip(text, 6), packed = zstd(text, true);
+  std::string text = mixed_text(1 << 20, 3), good = gzip_bytes(text, 6),
+              packed = zstd_bytes(text, true);
   TemporaryFolder folder;
   std::string cache = folder.path() + "/cache";
   auto refused = [&](const std::string& name, const std::string& bytes) {
@@ -148,8 +122,8 @@ TEST_CASE("rows are the same whatever the block they begin in, plain or compress
     auto put = [&](const std::string& name, const std::string& text) {
       std::string end = ending;
       return write(folder, name + end,
-                   end == ".gz"    ? gzip(text, 1)
-                   : end == ".zst" ? zstd(text, true)
+                   end == ".gz"    ? gzip_bytes(text, 1)
+                   : end == ".zst" ? zstd_bytes(text, true)
                                    : text);
     };
     REQUIRE((texts_of(*open_source(put("a.jsonl", lines), {{"cache", cache}})) == expected));

@@ -12,8 +12,8 @@
 #include "core/data/parquet_source.h"
 #include "tests/catch.h"
 #include "tests/checkpoint/pt_bytes.h"
+#include "tests/compressed_bytes.h"
 #include "tests/data/support.h"
-#include "tests/fuzz/gzip_bytes.h"
 #include "tokenizer/id_format.h"
 
 using namespace rmkv;
@@ -110,8 +110,8 @@ std::vector<Sample> all_samples(const TemporaryFolder& folder) {
        {{"mask_prompt", true}});
   file("table.csv", "text,n\n" + lines("c", "\"", "\",1"));
   file("table.tsv", "text\tn\n" + lines("t", "", "\t1"));
-  file("packed.jsonl.gz", fuzz::gzip_bytes(lines("g", "{\"text\":\"", "\"}")));
-  file("packed.jsonl.zst", fuzz::zstd_bytes(lines("z", "{\"text\":\"", "\"}"), false));
+  file("packed.jsonl.gz", test::gzip_bytes(lines("g", "{\"text\":\"", "\"}")));
+  file("packed.jsonl.zst", test::zstd_bytes(lines("z", "{\"text\":\"", "\"}"), false));
   file("ids.npy", write_ids(sample_ids("i"), IdFormat::kNpy), false, {{"piece_tokens", 60}});
   const std::vector<int32_t> ids = sample_ids("b");
   std::string head = little(20240520, 4) + little(1, 4) + little(ids.size(), 4);

@@ -5,7 +5,7 @@
 
 #include "core/data/gzip_file.h"
 #include "core/data/zstd_file.h"
-#include "tests/fuzz/gzip_bytes.h"
+#include "tests/compressed_bytes.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/scratch.h"
 
@@ -32,8 +32,8 @@ void try_index(const fuzz::Scratch& scratch, const std::string& path, const std:
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const fuzz::Scratch scratch;
   static const std::string text(100'000, 'x');
-  static const std::string gzip = scratch.write("a.gz", fuzz::gzip_bytes(text));
-  static const std::string zstd = scratch.write("a.zst", fuzz::zstd_bytes(text));
+  static const std::string gzip = scratch.write("a.gz", test::gzip_bytes(text));
+  static const std::string zstd = scratch.write("a.zst", test::zstd_bytes(text));
   try_index<GzipFile>(scratch, gzip, "gzip", fuzz::view(data, size));
   try_index<ZstdFile>(scratch, zstd, "zstd", fuzz::view(data, size));
   return 0;

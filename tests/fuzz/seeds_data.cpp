@@ -7,7 +7,7 @@
 #include "core/data/parquet_source.h"
 #include "core/data/zstd_file.h"
 #include "tests/checkpoint/pt_bytes.h"
-#include "tests/fuzz/gzip_bytes.h"
+#include "tests/compressed_bytes.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/temporary_folder.h"
@@ -66,13 +66,15 @@ void put_arrays() {
 
 void put_compressed() {
   const std::string text = words(300);
-  put_seed("gzip", "one", gzip_bytes(text));
-  put_seed("gzip", "stored", gzip_bytes(text, 0));
-  put_seed("gzip", "members", gzip_bytes("a") + gzip_bytes(text, 1) + std::string(9, '\0'));
-  put_seed("zstd", "sized", zstd_bytes(text));
-  put_seed("zstd", "pipe", zstd_bytes(text, false));
+  put_seed("gzip", "one", test::gzip_bytes(text));
+  put_seed("gzip", "stored", test::gzip_bytes(text, 0));
+  put_seed("gzip", "members",
+           test::gzip_bytes("a") + test::gzip_bytes(text, 1) + std::string(9, '\0'));
+  put_seed("zstd", "sized", test::zstd_bytes(text));
+  put_seed("zstd", "pipe", test::zstd_bytes(text, false));
   put_seed("zstd", "frames",
-           zstd_bytes("a") + little(0x184D2A50, 4) + little(3, 4) + "xyz" + zstd_bytes(text));
+           test::zstd_bytes("a") + little(0x184D2A50, 4) + little(3, 4) + "xyz" +
+               test::zstd_bytes(text));
   RestartIndex index;
   index.content_bytes = 100'000;
   index.points = {{0, 0, 0, 0, 60}, {50'000, 40, 3, 0, 20}};

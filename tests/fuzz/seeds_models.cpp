@@ -42,22 +42,6 @@ WeightFile least_model(int64_t version, int64_t minor) {
   return file;
 }
 
-// torch.save of a state dictionary with these weights: the pickle, and the archive around it.
-std::pair<std::string, std::string> pth_of(const WeightFile& file) {
-  std::vector<std::pair<std::string, std::string>> entries;
-  std::vector<std::string> storages;
-  for (const auto& [name, weight] : file.weights) {
-    std::vector<int64_t> strides(weight.shape.size(), 1);
-    for (size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * weight.shape[i];
-    entries.emplace_back(
-        name, tensor(storage("FloatStorage", std::to_string(storages.size()), weight.count()), 0,
-                     weight.shape, strides));
-    storages.emplace_back(reinterpret_cast<const char*>(weight.data), weight.size_bytes());
-  }
-  const std::string body = dictionary(entries);
-  return {stream(body), pt_file(body, storages)};
-}
-
 void put_versions() {
   TemporaryFolder folder;
   for (const auto& [version, minor] :
@@ -69,7 +53,7 @@ void put_versions() {
     const std::string path = folder / "x.safetensors";
     write_weight_file(path, file, {});
     put_seed("safetensors", name, read_file(path));
-    const auto [pickle, archive] = pth_of(file);
+    const auto [pickle, archive] = test::pth_file(file);
     put_seed("pickle", name, pickle);
     put_seed("pth", name, archive);
     if (minor == 1) continue;  // ggmf has no version 5.1

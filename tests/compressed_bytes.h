@@ -1,4 +1,4 @@
-// A text as a gzip or zstd file, for seeds.
+// A text as a gzip or zstd file.
 #pragma once
 
 #include <zlib.h>
@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace rmkv::fuzz {
+namespace rmkv::test {
 
 inline std::string gzip_bytes(const std::string& text, int level = 6) {
   z_stream z{};
@@ -22,14 +22,15 @@ inline std::string gzip_bytes(const std::string& text, int level = 6) {
   return out;
 }
 
-// `sized`: with the length of the content in the header, which a pipe does not write.
+// One frame.  `sized`: with the length of the content in the header, which a pipe does not write.
 inline std::string zstd_bytes(const std::string& text, bool sized = true) {
   std::string out(ZSTD_compressBound(text.size()), '\0');
   ZSTD_CCtx* context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, sized);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
   out.resize(ZSTD_compress2(context, out.data(), out.size(), text.data(), text.size()));
   ZSTD_freeCCtx(context);
   return out;
 }
 
-}  // namespace rmkv::fuzz
+}  // namespace rmkv::test
