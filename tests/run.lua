@@ -63,5 +63,6 @@ for _, folder in ipairs(rmkv.system.list(here)) do
     end
   end
 end
+check.remove_folders()
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and 0 or 1)

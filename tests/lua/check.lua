@@ -71,13 +71,21 @@ function M.raises(body, ...)
   return message
 end
 
----A fresh folder for a test; the system's temporary folder holds it.
+local folders = {}
+
+---A fresh folder for a test; the system's temporary folder holds it until the tests end.
 ---@return string
 function M.folder()
   local path = os.tmpname()
   os.remove(path)
   rmkv.system.make_folders(path)
+  folders[#folders + 1] = path
   return path
+end
+
+---Call when all tests are done.
+function M.remove_folders()
+  for _, path in ipairs(folders) do os.execute(("rm -rf '%s'"):format(path)) end
 end
 
 ---Runs the program under test with a shell line; returns its output (both streams) and exit status.

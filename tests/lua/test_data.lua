@@ -6,7 +6,7 @@ local data_lib = require "lib.data"
 
 local M = {}
 
-local folder = os.tmpname() .. ".data"
+local folder = check.folder()
 
 local function write(name, content)
   rmkv.system.make_folders(folder)
