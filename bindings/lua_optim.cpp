@@ -3,6 +3,7 @@
 #include "bindings/objects.h"
 #include "bindings/tensor_args.h"
 #include "core/optim/adamw.h"
+#include "core/optim/muon.h"
 #include "core/tensor/torch.h"
 
 namespace rmkv::lua {
@@ -15,19 +16,33 @@ const Class& class_of<Optimizer>() {
 namespace {
 
 // An optimiser refers to its model's parameters: it keeps the model alive.
-struct AdamwHolder {
-  AdamwHolder(std::shared_ptr<LanguageModel> m, const AdamwOptions& options)
-      : model(std::move(m)), optimizer(model->parameters(), options) {}
+template <typename Kind>
+struct Holder {
+  template <typename... Args>
+  explicit Holder(std::shared_ptr<LanguageModel> m, const Args&... args)
+      : model(std::move(m)), optimizer(model->parameters(), args...) {}
   std::shared_ptr<LanguageModel> model;
-  Adamw optimizer;
+  Kind optimizer;
 };
+
+template <typename Kind, typename... Args>
+int push_optimizer(Call& c, std::shared_ptr<LanguageModel> model, const Args&... args) {
+  auto holder = std::make_shared<Holder<Kind>>(std::move(model), args...);
+  return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
+}
 
 int adamw(Call& c) {
   const auto model = c.shared<LanguageModel>(1);
   const AdamwOptions defaults = AdamwOptions::from_table(model->optimizer_options());
-  auto holder =
-      std::make_shared<AdamwHolder>(model, AdamwOptions::from_table(c.table(2), defaults));
-  return c.push_object(std::shared_ptr<Optimizer>(holder, &holder->optimizer));
+  return push_optimizer<Adamw>(c, model, AdamwOptions::from_table(c.table(2), defaults));
+}
+
+int muon(Call& c) {
+  const auto model = c.shared<LanguageModel>(1);
+  MuonOptions defaults;
+  defaults.adamw = AdamwOptions::from_table(model->optimizer_options());
+  return push_optimizer<Muon>(c, model, model->facts().vocabulary,
+                              MuonOptions::from_table(c.table(2), defaults));
 }
 
 int options(Call& c) {
@@ -61,6 +76,18 @@ int load_optimizer_state(Call& c) {
 
 Module optim_module() {
   const double none = -HUGE_VAL, all = HUGE_VAL;
+  const std::vector<Field> rates = {
+      {"betas", "list?", "{ beta1, beta2 }", "the model's"},
+      {"eps", "number?", "", "the model's", 0},
+      {"state", "string?", "how moments of large matrices are kept: fp32, bf16 or 8bit",
+       "\"fp32\""},
+      {"weight_decay", "number?", "of matrices", "0.1", 0},
+      {"groups", "table?",
+       "matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = }",
+       "the model's"}};
+  std::vector<Field> muon_options = rates;
+  muon_options.push_back({"momentum", "number?", "", "0.95", 0, 1});
+  muon_options.push_back({"iterations", "integer?", "of Newton-Schulz", "5", 1, 20});
   return {
       .name = "rmkv.optim",
       .doc = "optimisers",
@@ -69,25 +96,19 @@ Module optim_module() {
               {.name = "rmkv.optim.adamw",
                .doc =
                    "Makes an AdamW optimiser for a model; the learning rate comes with each step.",
-               .args =
-                   {{"model", "Model", ""},
-                    {"options",
-                     "options?",
-                     "",
-                     "",
-                     none,
-                     all,
-                     "",
-                     {{"betas", "list?", "{ beta1, beta2 }", "the model's"},
-                      {"eps", "number?", "", "the model's", 0},
-                      {"state", "string?",
-                       "how moments of large matrices are kept: fp32, bf16 or 8bit", "\"fp32\""},
-                      {"weight_decay", "number?", "of matrices", "0.1", 0},
-                      {"groups", "table?",
-                       "matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = }",
-                       "the model's"}}}},
+               .args = {{"model", "Model", ""},
+                        {"options", "options?", "", "", none, all, "", rates}},
                .returns = {{"", "Optimizer", ""}},
                .call = adamw,
+               .errors = "on an unknown group or key, naming the nearest"},
+              {.name = "rmkv.optim.muon",
+               .doc =
+                   "Makes a Muon optimiser: matrices move by their orthogonal momentum, the rest "
+                   "by AdamW; rates are AdamW's.",
+               .args = {{"model", "Model", ""},
+                        {"options", "options?", "", "", none, all, "", muon_options}},
+               .returns = {{"", "Optimizer", ""}},
+               .call = muon,
                .errors = "on an unknown group or key, naming the nearest"},
               {.name = "Optimizer:options",
                .doc = "Returns the complete options.",

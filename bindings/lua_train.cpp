@@ -164,6 +164,9 @@ int memory_plan(Call& c) {
   if (reader.read("state", state)) {
     options.state = parse_moment_state(state, "rmkv.train.memory_plan.state");
   }
+  std::string optimizer = "adamw";
+  reader.read("optimizer", optimizer, {"adamw", "muon"});
+  options.muon = optimizer == "muon";
   reader.finish();
   const MemoryPlan plan = plan_memory(c.table(1), options);
   return c.push(Value(Table{{"count", plan.parameters},
@@ -359,7 +362,8 @@ Module train_module() {
                           {"chunk_rows", "integer?", "rows of logits at once; 0: chosen", "0", 0},
                           dtype,
                           {"replay", "boolean?", "recompute segments in backward", "false"},
-                          {"state", "string?", "of the moments: fp32, bf16 or 8bit", "\"fp32\""}}}},
+                          {"state", "string?", "of the moments: fp32, bf16 or 8bit", "\"fp32\""},
+                          {"optimizer", "string?", "adamw or muon", "\"adamw\""}}}},
                .returns =
                    {{"", "table",
                      "count (of parameters), and in bytes parameters, gradients, copies, "

@@ -145,10 +145,13 @@ Table AdamwOptions::to_table() const {
           {"groups", group_tables}};
 }
 
-Adamw::Adamw(ParameterStore& parameters, const AdamwOptions& options)
-    : parameters_(parameters), options_(options) {
+Adamw::Adamw(ParameterStore& parameters, const AdamwOptions& options, std::vector<bool> left_out)
+    : parameters_(parameters),
+      options_(options),
+      left_out_(std::move(left_out)),
+      moments_(parameters.size()) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    moments_.push_back(kernels::zero_moments(parameters_[i], state_of(i)));
+    if (!is_left_out(i)) moments_[i] = kernels::zero_moments(parameters_[i], state_of(i));
   }
   updates_ = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(parameters_.device()));
   skips_ = at::zeros_like(updates_);
@@ -171,7 +174,7 @@ void Adamw::set_options(const Table& options) {
   apply_frozen();
   at::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (moments_[i].state == state_of(i)) continue;
+    if (is_left_out(i) || moments_[i].state == state_of(i)) continue;
     Moments converted = kernels::zero_moments(parameters_[i], state_of(i));
     copy_moments(moments_[i], converted);
     moments_[i] = converted;
@@ -189,7 +192,7 @@ void Adamw::step(const StepInputs& inputs) {
     const Tensor& value = parameters_[i];
     const Tensor copy = kernels::working_copy(value);
     if (copy.defined()) copied.push_back(i);
-    if (parameters_.is_frozen(i)) continue;
+    if (parameters_.is_frozen(i) || is_left_out(i)) continue;
     targets[static_cast<int>(parameters_.all()[i].group)].push_back(
         {value, value.grad(), copy, moments_[i], static_cast<uint32_t>(i)});
   }
@@ -212,6 +215,7 @@ void Adamw::step(const StepInputs& inputs) {
 std::map<std::string, Tensor> Adamw::state() const {
   std::map<std::string, Tensor> state{{"updates", updates_}, {"skips", skips_}};
   for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (is_left_out(i)) continue;
     const std::string& name = parameters_.all()[i].name;
     const Moments& moments = moments_[i];
     state[kFirst + name] = moments.first;
@@ -237,8 +241,9 @@ void Adamw::load_state(const std::map<std::string, Tensor>& state) {
       fail("adamw.load_state", "'" + name + "'", "a moment of this model");
     }
   }
-  for (const Parameter& parameter : parameters_.all()) {
-    saved.push_back(saved_moments(state, parameter));
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    saved.push_back(is_left_out(i) ? Moments() : saved_moments(state, parameters_.all()[i]));
+    if (is_left_out(i)) continue;
     known += saved.back().state == MomentState::k8Bit ? 4 : 2;
   }
   if (state.size() != known) {
@@ -246,7 +251,9 @@ void Adamw::load_state(const std::map<std::string, Tensor>& state) {
          std::to_string(known) + ": scales belong to 8-bit moments alone");
   }
   at::NoGradGuard no_grad;
-  for (size_t i = 0; i < saved.size(); ++i) copy_moments(saved[i], moments_[i]);
+  for (size_t i = 0; i < saved.size(); ++i) {
+    if (!is_left_out(i)) copy_moments(saved[i], moments_[i]);
+  }
   updates_.copy_(updates);
   skips_.copy_(skips);
 }

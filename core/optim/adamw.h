@@ -50,8 +50,10 @@ kernels::MomentState moment_state_of(ParameterGroup group, int64_t elements,
 
 class Adamw : public Optimizer {
  public:
-  // The store must be finished and outlive the optimiser.
-  explicit Adamw(ParameterStore& parameters, const AdamwOptions& options = {});
+  // The store must be finished and outlive the optimiser.  `left_out`, by parameter: those that
+  // somebody else updates, before this, with their working copies.
+  explicit Adamw(ParameterStore& parameters, const AdamwOptions& options = {},
+                 std::vector<bool> left_out = {});
 
   void step(const StepInputs& inputs) override;
   // "first_moment.NAME" and "second_moment.NAME" (the parameter's shape; its dtype, bf16, or uint8
@@ -70,10 +72,12 @@ class Adamw : public Optimizer {
  private:
   void apply_frozen();
   kernels::MomentState state_of(size_t index) const;
+  bool is_left_out(size_t index) const { return !left_out_.empty() && left_out_[index]; }
 
   ParameterStore& parameters_;
   AdamwOptions options_;
-  std::vector<kernels::Moments> moments_;  // one for each parameter
+  std::vector<bool> left_out_;
+  std::vector<kernels::Moments> moments_;  // one for each parameter; empty where it is left out
   Tensor updates_;  // fp32 [1], on the device: the bias correction depends on it
   Tensor skips_;    // fp32 [1]
 };

@@ -7,13 +7,14 @@
 #include "core/models/language_model.h"
 #include "core/models/rmkv/activation_bytes.h"
 #include "core/models/rmkv/rmkv_parameters.h"
-#include "core/optim/adamw.h"
+#include "core/optim/muon.h"
 
 namespace rmkv {
 namespace {
 
 // What the plan needs to know of a parameter.
 struct Part {
+  std::vector<int64_t> shape;
   int64_t elements;
   ParameterGroup group;
   bool copied;  // products read it in the dtype of computation: matrices, a head
@@ -25,7 +26,8 @@ std::vector<Part> rmkv_parts(const RmkvConfig& config) {
     int64_t elements = 1;
     for (const int64_t size : spec.shape) elements *= size;
     const bool head = spec.group == ParameterGroup::kEmbedding && config.tie_head;
-    parts.push_back({elements, spec.group, head || spec.group == ParameterGroup::kMatrix});
+    parts.push_back(
+        {spec.shape, elements, spec.group, head || spec.group == ParameterGroup::kMatrix});
   }
   return parts;
 }
@@ -38,8 +40,8 @@ std::vector<Part> other_parts(const Table& config) {
   for (const Parameter& parameter : model->parameters().all()) {
     const Tensor& value = parameter.value;
     const bool matrix = value.dim() == 2 && parameter.group == ParameterGroup::kMatrix;
-    parts.push_back(
-        {value.numel(), parameter.group, matrix || value.data_ptr() == head.data_ptr()});
+    parts.push_back({value.sizes().vec(), value.numel(), parameter.group,
+                     matrix || value.data_ptr() == head.data_ptr()});
   }
   return parts;
 }
@@ -75,11 +77,17 @@ MemoryPlan plan_memory(const Table& config, const MemoryPlanOptions& options) {
   MemoryPlan plan;
   const Value* architecture = find(config, "architecture");
   const bool planned = !architecture || *architecture == Value("rmkv");
+  const Value* rows = find(config, "vocabulary");
+  const int64_t vocabulary = rows ? rows->as_int() : 0;
   for (const Part& part :
        planned ? rmkv_parts(RmkvConfig::from_table(config)) : other_parts(config)) {
     plan.parameters += part.elements;
-    plan.moment_bytes += kernels::moment_bytes(
-        part.elements, 4, moment_state_of(part.group, part.elements, options.state));
+    if (options.muon && is_muon_matrix(part.group, part.shape, vocabulary)) {
+      plan.moment_bytes += (options.state == kernels::MomentState::kFull ? 4 : 2) * part.elements;
+    } else {
+      plan.moment_bytes += kernels::moment_bytes(
+          part.elements, 4, moment_state_of(part.group, part.elements, options.state));
+    }
     if (options.compute_dtype == at::kBFloat16 && part.copied) plan.copy_bytes += 2 * part.elements;
   }
   plan.parameter_bytes = plan.gradient_bytes = 4 * plan.parameters;

@@ -2,8 +2,9 @@
 // allocated.
 //
 // Per parameter: fp32 value and gradient (4 + 4 bytes), a bf16 copy of what products read when they
-// run in bf16 (2), the moments (8, 4 or 2.03; optim/adamw.h); then what backward needs
-// (models/rmkv/activation_bytes.h) and the head.  The optimiser's update needs nothing beside.
+// run in bf16 (2), the moments (8, 4 or 2.03, optim/adamw.h; of Muon's matrices 4 or 2); then what
+// backward needs (models/rmkv/activation_bytes.h) and the head.  AdamW's update needs nothing
+// beside, Muon's less than backward.
 // Not here: LibTorch itself, tokenizer and data, the C allocator's slack.
 // Source of the classes: training-stacks report, section 2c (1.2B parameters: 12 bytes each here).
 #pragma once
@@ -22,6 +23,7 @@ struct MemoryPlanOptions {
   at::ScalarType compute_dtype = at::kFloat;
   bool replay = false;
   kernels::MomentState state = kernels::MomentState::kFull;
+  bool muon = false;  // the optimiser is Muon, not AdamW
 };
 
 struct MemoryPlan {

@@ -22,7 +22,7 @@ end
 function M.plan(config, opt)
   return rmkv.train.memory_plan(config, {
     lanes = opt.batch, segments = opt.segments, bptt = M.longest_bptt, dtype = opt.dtype, replay = opt.replay,
-    state = M.state(opt),
+    state = M.state(opt), optimizer = rawget(opt, "optimizer"),
   })
 end
 

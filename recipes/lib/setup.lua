@@ -61,6 +61,20 @@ local function model_config(opt)
   return config
 end
 
+-- Peak learning rates by size.  tiny's was found on stories and novels; the others follow the rule that larger models
+-- want smaller ones (Brown et al. 2020, "Language models are few-shot learners", table 2.1).
+local rates = { tiny = 6e-3, small = 3e-3, base = 1e-3, ["1b"] = 4e-4 }
+
+---The peak learning rate: --lr, or what suits the size.
+---@param opt table lr, preset, model, optimizer
+---@return number
+function M.peak_rate(opt)
+  if opt.lr > 0 then return opt.lr end
+  if opt.preset ~= "tiny" then return rates[opt.preset] end
+  if opt.model ~= "rmkv" then return 3e-3 end
+  return opt.optimizer == "muon" and 1e-2 or rates.tiny
+end
+
 ---What a training step will hold, as text; the vocabulary is the given tokenizer's or as large as --vocabulary.
 function M.memory(opt)
   local config = model_config(opt)

@@ -1959,6 +1959,23 @@ rmkv.optim = {}
 ---@return rmkv.Optimizer
 function rmkv.optim.adamw(model, options) end
 
+---@class rmkv.optim.muon.options
+---@field betas? table { beta1, beta2 } (default the model's)
+---@field eps? number  (default the model's)
+---@field state? string how moments of large matrices are kept: fp32, bf16 or 8bit (default "fp32")
+---@field weight_decay? number of matrices (default 0.1)
+---@field groups? table matrix, vector, gate, embedding = { lr_scale =, weight_decay =, frozen = } (default the model's)
+---@field momentum? number  (default 0.95)
+---@field iterations? integer of Newton-Schulz (default 5)
+
+---Makes a Muon optimiser: matrices move by their orthogonal momentum, the rest by AdamW; rates are AdamW's.
+---
+---Raises on an unknown group or key, naming the nearest
+---@param model rmkv.Model
+---@param options? rmkv.optim.muon.options
+---@return rmkv.Optimizer
+function rmkv.optim.muon(model, options) end
+
 ---Returns the complete options.
 ---@return table
 function Optimizer:options() end
@@ -2288,6 +2305,7 @@ function rmkv.train.evaluate(model, stream, options) end
 ---@field dtype? string of products: fp32, bf16, or fp64 for fp64 models (default "fp32")
 ---@field replay? boolean recompute segments in backward (default false)
 ---@field state? string of the moments: fp32, bf16 or 8bit (default "fp32")
+---@field optimizer? string adamw or muon (default "adamw")
 
 ---Computes what a training step of a model will hold, without making it.
 ---

@@ -50,5 +50,6 @@ kill_and_resume() {  # NAME FAMILY KILLS [OPTIONS]
 
 kill_and_resume rmkv rmkv "$kills"
 kill_and_resume rmkv-8bit rmkv 1 --optimizer_state 8bit --dtype bf16
+kill_and_resume rmkv-muon rmkv 1 --optimizer muon --optimizer_state bf16
 kill_and_resume rwkv7 rwkv7 1
 finish

@@ -3,7 +3,7 @@
 
 #include "core/base/random.h"
 #include "core/kernels/linear.h"
-#include "core/optim/adamw.h"
+#include "core/optim/muon.h"
 #include "core/tensor/torch.h"
 #include "core/train/trainer.h"
 #include "tests/catch.h"
@@ -103,6 +103,24 @@ TEST_CASE("the planned bytes are those of a measured step") {
     const int64_t planned =
         plan.copy_bytes + plan.moment_bytes + plan.activation_bytes + plan.head_bytes;
     CHECK(static_cast<double>(live.peak()) == Approx(static_cast<double>(planned)).epsilon(0.08));
+  }
+}
+
+TEST_CASE("Muon keeps one moment of its matrices, as planned") {
+  using kernels::MomentState;
+  for (const auto state : {MomentState::kFull, MomentState::k8Bit}) {
+    const Table table = config({});
+    MemoryPlanOptions options;
+    options.state = state;
+    const int64_t adamw_bytes = plan_memory(table, options).moment_bytes;
+    options.muon = true;
+    const int64_t planned = plan_memory(table, options).moment_bytes;
+    if (state == MomentState::kFull) CHECK(planned < adamw_bytes * 3 / 4);
+    const auto model = create_model(table, 1);
+    LiveBytes live;
+    const Muon muon(model->parameters(), model->facts().vocabulary,
+                    MuonOptions::from_table({{"state", moment_state_name(state)}}, {}));
+    CHECK(static_cast<double>(live.now()) == Approx(static_cast<double>(planned)).epsilon(0.01));
   }
 }
 
