@@ -2,8 +2,8 @@
 --
 -- Goal      a model that tells small stories and remembers who has the key
 -- Budget    the default run: 1.3 million parameters, 6 million tokens, 7 to 8 minutes on two CPU cores
--- Expect    0.20 bits per byte, readable sentences, memory worth 0.06 bits per byte; of questions about facts told
---           500 tokens earlier three in five are answered right (one in four would be chance)
+-- Expect    0.195 bits per byte, readable sentences, memory worth 0.06 bits per byte; of questions about facts told
+--           500 tokens earlier two in three are answered right (one in four would be chance)
 --
 --   rmkv recipes/pretrain.lua
 --   rmkv recipes/pretrain.lua --preset small --data books/ --data storyworld*0.2 --tokens 50M
