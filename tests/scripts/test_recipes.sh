@@ -132,9 +132,9 @@ cp "$recipes/pretrain.lua" mine.lua
 pid=$!
 wait_for() { for ((i = 0; i < 600; i++)); do grep -q "$1" "$2" 2>/dev/null && return; sleep 0.1; done; same "$2" "no '$1'" "$1"; }
 wait_for '"step":3[,}]' live/logs/steps.jsonl
-sed 's/peak = opt.lr/peak = nonsense.lr/' "$recipes/pretrain.lua" >mine.lua && touch live/reload
+sed 's/peak = setup.peak_rate(opt)/peak = nonsense.lr/' "$recipes/pretrain.lua" >mine.lua && touch live/reload
 wait_for reload_refused live/journal.jsonl
-sed 's/peak = opt.lr/peak = 0.000123/; s/warmup = 0.03/warmup = 0.0/' "$recipes/pretrain.lua" >mine.lua && touch live/reload
+sed 's/peak = setup.peak_rate(opt)/peak = 0.000123/; s/warmup = 0.03/warmup = 0.0/' "$recipes/pretrain.lua" >mine.lua && touch live/reload
 wait_for '"event":"reload",' live/journal.jsonl
 wait_for '"lr":0.000123,' live/logs/steps.jsonl
 kill -TERM $pid

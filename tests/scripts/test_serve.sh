@@ -85,7 +85,7 @@ has "what cannot be done" "$(ask /v1/completions '{"prompt":"a","logprobs":5}')"
 python3 - "${url#http://}" <<'PYTHON'
 import socket, sys
 host, port = sys.argv[1].split(":")
-body = b'{"prompt":"a","max_tokens":1000000,"stream":true,"stop":"never"}'
+body = b'{"prompt":"a","max_tokens":1000000,"stream":true,"logit_bias":{"3":-100}}'  # never <end>
 with socket.create_connection((host, int(port))) as s:
     s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     s.recv(100)
