@@ -10,6 +10,7 @@
 -- (a small source) meets a warm word cache of the tokenizer: name more data than fits for a cold figure.
 
 local data_lib = require "lib.data"
+local temporary = require "lib.temporary"
 
 local opt = rmkv.options {
   data = { {}, "sources: NAME, PATH, hub:owner/name …; *WEIGHT behind", repeated = true },
@@ -29,13 +30,6 @@ local opt = rmkv.options {
 }
 
 local system = rmkv.system
-
--- A name for a file or folder that is not there yet.
-local function fresh_name(ending)
-  local name = os.tmpname()
-  os.remove(name)
-  return name .. ending
-end
 
 -- The texts of a folder in pages of 3,000 bytes, and how many bytes they are.
 local function pages_of(folder)
@@ -72,7 +66,7 @@ if opt.filters then
   local without = seconds(plain)
   print(("%d pages, %.1f MB; reading alone %.3f s"):format(#pages, bytes / 1e6, without))
   for _, name in ipairs { "length", "gopher_quality", "gopher_repetition", "c4", "fineweb", "dedup" } do
-    local cache = fresh_name ".cache"
+    local cache = temporary.name ".cache"
     local took, dropped = seconds(rmkv.data.filtered(plain, { name }, { cache = cache }))
     os.execute(("rm -rf '%s'"):format(cache))
     local speed = bytes / 1e6 / math.max(took - without, 1e-4)
@@ -83,7 +77,7 @@ end
 
 -- Shards of some 30 MB each until there are `bytes` of text; the folder, or nothing where a tool is missing.
 local function shards_of(kind, bytes)
-  local folder = fresh_name ".shards"
+  local folder = temporary.name ".shards"
   local texts, size = pages_of(opt.texts)
   system.make_folders(folder)
   if kind == "parquet" then
@@ -135,7 +129,7 @@ end
 local sparse_folder
 if opt.sparse > 0 then
   -- Files of 100 MB that take no room: their text is NUL bytes.
-  sparse_folder = fresh_name ".sparse"
+  sparse_folder = temporary.name ".sparse"
   system.make_folders(sparse_folder)
   for i = 1, opt.sparse * 10 do
     local file = assert(io.open(("%s/%05d.txt"):format(sparse_folder, i), "wb"))
@@ -171,7 +165,7 @@ end
 
 local made
 if opt.texts ~= "" then
-  made = fresh_name ".parquet"
+  made = temporary.name ".parquet"
   rmkv.data.write_parquet(made, { text = (pages_of(opt.texts)) })
   opt.data[#opt.data + 1] = made
 end

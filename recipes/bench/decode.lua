@@ -97,10 +97,9 @@ end
 -- A peer runs as a process that takes "prefill" or "decode" on a pipe and answers with its seconds.
 local function peer(name, weights, threads)
   local shape = shapes[opt.shape]
-  local pipe = os.tmpname()
-  os.remove(pipe)
+  local pipe = require("lib.temporary").name()
   assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
-  local command = ("%s %s/scripts/peers/rwkv_decode.py --peer %s --library '%s' --folder %s --version %s " ..
+  local command = ("%s %s/scripts/peers/rwkv_decode.py --peer %s --rwkv_cpp '%s' --folder %s --version %s " ..
     "--channels %d --layers %d --vocabulary %d --hidden %d --type %s --threads %d --prefill %d --decode %d < %s " ..
     "2>/dev/null"):format(opt.peers, rmkv.root, name, opt.rwkv_cpp or "", opt.folder, shape.architecture:sub(5),
     shape.channels, shape.layers, shape.vocabulary, 4 * shape.channels, weights, threads, opt.prefill, opt.decode, pipe)

@@ -84,8 +84,7 @@ end
 
 if opt.contestant ~= "" then return contestants[opt.contestant]() end
 
-local folder = os.tmpname()
-os.remove(folder)
+local folder = require("lib.temporary").name()
 system.make_folders(folder)
 local book = opt.data .. "/books/train/" .. opt.book
 local all, lines, parts, files = folder .. "/all.txt", folder .. "/all.jsonl", {}, {}

@@ -1,6 +1,8 @@
 -- Contests of training steps: contestants take one step in turn, round after round, so that a drifting machine hits all
 -- of them alike; medians are compared.  A peer is a Python process that answers "step" on a pipe with its time.
 
+local temporary = require "lib.temporary"
+
 local M = {}
 
 ---A batch of random tokens, the same on every call.
@@ -39,8 +41,7 @@ end
 
 -- A script of scripts/peers with `flags`, run by `python`.
 function M.peer(name, dtype, python, script, flags)
-  local pipe = os.tmpname()
-  os.remove(pipe)
+  local pipe = temporary.name()
   assert(os.execute("mkfifo " .. pipe) == 0, "mkfifo failed")
   local command = ("%s %s/scripts/peers/%s --dtype %s %s < %s 2>/dev/null"):format(
     python, rmkv.root, script, dtype, flags, pipe)

@@ -1,7 +1,7 @@
 """Decode and prefill of other programs at an RWKV shape with random weights, for recipes/bench/decode.lua.
 
 Peers: llama.cpp (package llama-cpp-python; version 7), the package rwkv (PyTorch; versions 4 to 7), and rwkv.cpp where
---library names its shared library (versions 4 to 7).  Weight files are made in --folder when they are not there yet:
+--rwkv_cpp names its shared library (versions 4 to 7).  Weight files are made in --folder when they are not there yet:
 random values under the official names, quantised by each program's own quantiser, as its users do.
 
 Answers lines on standard input: "prefill" and "decode" with "seconds X", "quit" ends.  The first line printed is
@@ -209,9 +209,9 @@ class RwkvCpp:
     TYPES = {"fp32": 0, "fp16": 1}
 
     def __init__(self, args):
-        if not args.library:
-            raise NotImplementedError("rwkv.cpp needs --library")
-        self.lib = ctypes.CDLL(args.library)
+        if not args.rwkv_cpp:
+            raise NotImplementedError("rwkv.cpp needs --rwkv_cpp")
+        self.lib = ctypes.CDLL(args.rwkv_cpp)
         self.lib.rwkv_init_from_file.restype = ctypes.c_void_p
         quantised = args.type.startswith("q")
         base = made(f"{args.stem}.{'fp16' if quantised else args.type}.ggmf",
@@ -283,7 +283,7 @@ class RwkvCpp:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", choices=("llama", "package", "rwkvcpp"), required=True)
-    parser.add_argument("--library", default="")
+    parser.add_argument("--rwkv_cpp", default="")
     parser.add_argument("--folder", required=True)
     for name, value in dict(version=7, channels=768, layers=12, vocabulary=65536, hidden=3072, threads=1, prefill=512,
                             decode=64).items():

@@ -1,5 +1,7 @@
 -- Checks for Lua tests: each raises at the caller's line with what was found and what was expected.
 
+local temporary = require "lib.temporary"
+
 local M = {}
 
 local Skip = {}
@@ -76,8 +78,7 @@ local folders = {}
 ---A fresh folder for a test; the system's temporary folder holds it until the tests end.
 ---@return string
 function M.folder()
-  local path = os.tmpname()
-  os.remove(path)
+  local path = temporary.name()
   rmkv.system.make_folders(path)
   folders[#folders + 1] = path
   return path
