@@ -6,6 +6,18 @@
 #include "core/tensor/torch.h"
 
 namespace rmkv {
+namespace {
+
+// In this thread: LibTorch's fill would wake all threads for it and, where they are busy, wait for
+// them longer than the filling takes.
+template <typename T>
+Tensor filled(at::IntArrayRef shape, T value) {
+  Tensor result = at::empty(shape, c10::CppTypeToScalarType<T>::value);
+  std::fill_n(result.mutable_data_ptr<T>(), result.numel(), value);
+  return result;
+}
+
+}  // namespace
 
 BatchWriter::BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int64_t segments,
                          int64_t segment_tokens)
@@ -14,14 +26,14 @@ BatchWriter::BatchWriter(const StreamVocabulary& vocabulary, int64_t lanes, int6
   batch_.lanes = lanes;
   batch_.segments = segments;
   batch_.segment_tokens = segment_tokens;
-  batch_.tokens = at::full({lanes, width}, vocabulary.pad, at::kLong);
-  batch_.labels = at::full({lanes, width}, kIgnoreLabel, at::kLong);
-  batch_.valid = at::zeros({lanes, width}, at::kBool);
-  batch_.resets = at::zeros({lanes, segments}, at::kBool);
-  batch_.sources = at::full({lanes, segments}, -1, at::kLong);
-  batch_.documents = at::full({lanes, width}, -1, at::kLong);
-  batch_.positions = at::zeros({lanes, width}, at::kLong);
-  batch_.bytes = at::zeros({lanes, segments}, at::kLong);
+  batch_.tokens = filled<int64_t>({lanes, width}, vocabulary.pad);
+  batch_.labels = filled<int64_t>({lanes, width}, kIgnoreLabel);
+  batch_.valid = filled({lanes, width}, false);
+  batch_.resets = filled({lanes, segments}, false);
+  batch_.sources = filled<int64_t>({lanes, segments}, -1);
+  batch_.documents = filled<int64_t>({lanes, width}, -1);
+  batch_.positions = filled<int64_t>({lanes, width}, 0);
+  batch_.bytes = filled<int64_t>({lanes, segments}, 0);
 }
 
 int64_t BatchWriter::write(int64_t lane, int64_t segment, int64_t source,
@@ -74,7 +86,7 @@ void BatchWriter::write_documents(int64_t row, const std::vector<DocumentStart>&
 
 void BatchWriter::set_weight(int64_t cell, float weight) {
   // Most batches have none: the tensor is made at the first one.
-  if (!batch_.weights.defined()) batch_.weights = at::ones(batch_.tokens.sizes(), at::kFloat);
+  if (!batch_.weights.defined()) batch_.weights = filled(batch_.tokens.sizes(), 1.0f);
   batch_.weights.data_ptr<float>()[cell] = weight;
 }
 
