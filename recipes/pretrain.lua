@@ -38,7 +38,7 @@ local options = {
     "adamw", "muon: matrices move by their orthogonal momentum; a tenth slower here, half the moments",
     choices = { "adamw", "muon" },
   },
-  lr = { 0, "peak learning rate; 0: 6e-3 for tiny (muon: 1e-2), 3e-3 small, 1e-3 base, 4e-4 1b", min = 0, max = 1000 },
+  lr = { 0, "peak learning rate; 0: " .. setup.rates_text, min = 0, max = 1000 },
   weight_decay = { 0.1, "decoupled weight decay of matrices", min = 0 },
   clip = { 1.0, "largest norm of the gradient; 0: off", min = 0 },
   spike = { 3, "a loss above this times its average leaves the update out, as NaN does; 0: off", min = 0 },

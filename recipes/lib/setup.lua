@@ -64,6 +64,11 @@ end
 -- Peak learning rates by size.  tiny's was found on stories and novels; the others follow the rule that larger models
 -- want smaller ones (Brown et al. 2020, "Language models are few-shot learners", table 2.1).
 local rates = { tiny = 6e-3, small = 3e-3, base = 1e-3, ["1b"] = 4e-4 }
+local muon_rate = 1e-2
+
+---The rates, for the help.
+M.rates_text = ("%g for tiny (muon: %g), %g small, %g base, %g 1b"):format(rates.tiny, muon_rate, rates.small,
+  rates.base, rates["1b"])
 
 ---The peak learning rate: --lr, or what suits the size.
 ---@param opt table lr, preset, model, optimizer
@@ -72,7 +77,7 @@ function M.peak_rate(opt)
   if opt.lr > 0 then return opt.lr end
   if opt.preset ~= "tiny" then return rates[opt.preset] end
   if opt.model ~= "rmkv" then return 3e-3 end
-  return opt.optimizer == "muon" and 1e-2 or rates.tiny
+  return opt.optimizer == "muon" and muon_rate or rates.tiny
 end
 
 ---What a training step will hold, as text; the vocabulary is the given tokenizer's or as large as --vocabulary.
@@ -82,12 +87,16 @@ function M.memory(opt)
   return call(memory.table, config, opt)
 end
 
--- Tokens of a segment: the model's own, or, where it has none, what is read at a time.  Refuses what can be no model,
--- before anything is read or trained.
-local function segment_length(opt)
+-- The configuration of a new model; what can be none is refused before anything is read or trained.
+local function checked_config(opt)
   local config = model_config(opt)
   config.vocabulary = opt.vocabulary
   call(memory.plan, config, opt)
+  return config
+end
+
+-- Tokens of a segment: the model's own, or, where it has none, what is read at a time.
+local function segment_length(config, opt)
   return config.segment_tokens or opt.segment > 0 and opt.segment or 128
 end
 
@@ -99,7 +108,7 @@ function M.data(run, given)
   local opt = run.opt
   local device = rmkv.system.device_facts(opt.device)  -- before the tokenizer is trained
   if not device.available then error(("--device %s: %s"):format(opt.device, device.why), 0) end
-  local segment_tokens = given and given.segment_tokens or segment_length(opt)
+  local segment_tokens = given and given.segment_tokens or segment_length(checked_config(opt), opt)
   local arguments = opt.data
   if opt.data_dir ~= "" and #arguments == 1 and arguments[1] == "storyworld" then arguments = { "" } end
   local sources = data_lib.sources(arguments, opt, run.folder)
