@@ -2,7 +2,7 @@
 -- worth is in bits per byte, too.
 --
 -- Sizes are those of --preset, made equal by the width of the feed-forward layers; each model has the optimiser that it
--- asks for (rmkv.optim.adamw's defaults) and the same peak learning rate.
+-- asks for (rmkv.optim.adamw's defaults) and the same peak learning rates.
 --
 --   rmkv recipes/bench/families.lua --threads 1
 --   rmkv recipes/bench/families.lua --data books/train.txt --tokens 2M --models rmkv --models rwkv7
@@ -23,7 +23,7 @@ local opt = rmkv.options {
   vocabulary = { 2048, "entries of the tokenizer, trained on the data" },
   tokens = { 0.5e6, "training budget of each model" },
   batch = { 8, "lanes" }, segment = { 128, "tokens of a segment" }, segments = { 4, "segments of a step" },
-  lr = { { 3e-3 }, "peak learning rates; the best result of each model is shown", repeated = true },
+  lr = { { 0 }, "peak learning rates, of which each model's best is shown; 0: pretrain.lua's", repeated = true },
   weight_decay = { 0.1, "decoupled weight decay of matrices" },
   dtype = { "bf16", "dtype of products", choices = { "fp32", "bf16" } },
   eval_tokens = { 40e3, "tokens of the validation" },
@@ -96,7 +96,7 @@ local wanted, rows = opt.parameters, {}
 for _, name in ipairs(opt.models) do
   local best
   for _, lr in ipairs(opt.lr) do
-    local row = train(build(name, wanted), lr)
+    local row = train(build(name, wanted), setup.peak_rate { lr = lr, preset = opt.preset })
     if not best or row.bits_per_byte < best.bits_per_byte then best = row end
   end
   if wanted == 0 then wanted = best.parameters end
