@@ -241,7 +241,8 @@ TEST_CASE("dedup keeps the first of equal texts, in memory and through files") {
   again = std::make_shared<FilteredSource>(list("x", texts), List{"dedup"}, folder.path());
   CHECK(again->document(4).dropped_by == 0);
   CHECK(read_file(kept) == content);
-  const Table& entry = find(source->manifest(), "filters")->as_list()[0].as_table();
+  const Table manifest = source->manifest();
+  const Table& entry = find(manifest, "filters")->as_list()[0].as_table();
   CHECK(find(entry, "documents")->as_int() == 7);
   CHECK(find(entry, "duplicates")->as_int() == 3);
 }

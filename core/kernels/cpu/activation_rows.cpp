@@ -8,6 +8,8 @@ namespace {
 
 // 127 * 256: the largest code whose two halves are signed bytes.
 constexpr float kLargestCode = 32512.0f;
+// A block whose largest value is below this is encoded as zeros: 1 / scale could overflow.
+constexpr float kSmallestPeak = 1e-30f;
 typedef int8_t Bytes16 __attribute__((vector_size(16)));
 
 inline Floats magnitude(Floats x) {
@@ -25,8 +27,10 @@ inline Vector across_lanes(Vector x, const Fn& fn) {
 inline float largest(Floats x) {
   return across_lanes(x, [](Floats a, Floats b) { return maximum(a, b); })[0];
 }
-inline int32_t sum_of(Ints x) {
-  return across_lanes(x, [](Ints a, Ints b) { return a + b; })[0];
+// Of all lanes of both.  It wraps around: rows that hold NaN are rounded to anything.
+inline int32_t sum_of(Ints first, Ints second) {
+  const auto sum = [](Words a, Words b) { return a + b; };
+  return static_cast<int32_t>(across_lanes(sum((Words)first, (Words)second), sum)[0]);
 }
 inline Ints rounded(Floats x) {
   const Floats magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
@@ -40,7 +44,7 @@ inline void put(int8_t* to, Ints x) {
 void encode_block(const float* x, CodeBlock& block) {
   const Floats a = load(x), b = load(x + kLanes);
   const float peak = largest(maximum(magnitude(a), magnitude(b)));
-  const float inverse = peak > 0 ? kLargestCode / peak : 0.0f;
+  const float inverse = peak > kSmallestPeak ? kLargestCode / peak : 0.0f;
   block.scale = peak / kLargestCode;
   const Ints first = rounded(a * inverse), second = rounded(b * inverse);
   const Ints first_high = (first + 128) >> 8, second_high = (second + 128) >> 8;
@@ -48,18 +52,18 @@ void encode_block(const float* x, CodeBlock& block) {
   put(block.high + kLanes, second_high);
   put(block.low, first - (first_high << 8));
   put(block.low + kLanes, second - (second_high << 8));
-  block.sum = sum_of(first + second);
+  block.sum = sum_of(first, second);
 }
 
 void encode_block(const float* x, ByteBlock& block) {
   const Floats a = load(x), b = load(x + kLanes);
   const float peak = largest(maximum(magnitude(a), magnitude(b)));
-  const float inverse = peak > 0 ? 127.0f / peak : 0.0f;
+  const float inverse = peak > kSmallestPeak ? 127.0f / peak : 0.0f;
   block.scale = peak / 127.0f;
   const Ints first = rounded(a * inverse), second = rounded(b * inverse);
   put(block.codes, first);
   put(block.codes + kLanes, second);
-  block.sum = sum_of(first + second);
+  block.sum = sum_of(first, second);
 }
 
 template <typename Block>

@@ -16,7 +16,6 @@ namespace math = ::rmkv::adamw;
 constexpr int64_t kChunk = 16 * math::kBlock;
 constexpr int64_t kWork = 32 * kChunk;  // multiply-adds of a chunk, about
 
-typedef uint32_t Words __attribute__((vector_size(64)));
 typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 
 inline Floats square_root(Floats x) {

@@ -20,6 +20,7 @@ using bf16 = c10::BFloat16;
 inline constexpr int64_t kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
 typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
 typedef uint16_t Halves __attribute__((vector_size(32)));
 
 inline Floats broadcast(float x) {
@@ -49,7 +50,6 @@ inline Halves narrow(Floats x) {
 #if defined(__AVX512BF16__)
   return (Halves)_mm512_cvtneps_pbh((__m512)x);
 #else
-  typedef uint32_t Words __attribute__((vector_size(64)));
   const Words w = (Words)x;
   const Words rounded = (w + 0x7fffu + ((w >> 16) & 1u)) >> 16;
   const Words is_nan = (Words)(x != x);
