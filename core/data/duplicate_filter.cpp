@@ -147,6 +147,7 @@ bool DuplicateFilter::read_kept(const std::string& path) {
     return false;
   documents_ = counts[0];
   dropped_.resize(counts[1]);
+  if (dropped_.empty()) return true;
   std::memcpy(dropped_.data(), content.data() + kHead, counts[1] * sizeof(uint64_t));
   return true;
 }
