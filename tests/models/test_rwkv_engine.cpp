@@ -8,10 +8,14 @@
 #include "core/tensor/torch.h"
 #include "tests/catch.h"
 #include "tests/models/synthetic_rwkv.h"
+#include "tests/random_tokens.h"
 
 using namespace rmkv;
+using test::random_tokens;
 
 namespace {
+
+constexpr int64_t kVocabulary = 75;  // of odd_config
 
 struct Golden {
   int64_t version, minor;
@@ -80,12 +84,6 @@ std::unique_ptr<LanguageModel> synthetic_engine(const RwkvConfig& config,
   return make_rwkv_engine(config, test::synthetic_rwkv_weights(config), type, threads);
 }
 
-// Ids of odd_config's vocabulary.
-Tensor random_tokens(int64_t batch, int64_t count, uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return at::randint(75, {batch, count}, generator, at::TensorOptions().dtype(at::kLong));
-}
-
 Tensor run(LanguageModel& model, const Tensor& tokens, State& state) {
   return model.logits(model.forward(tokens, state, {}));
 }
@@ -103,7 +101,7 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 RwkvConfig odd_config(int64_t version, int64_t channels, int64_t head_size, int64_t hidden) {
   Table table{{"architecture", "rwkv" + std::to_string(version)},
-              {"vocabulary", 75},
+              {"vocabulary", kVocabulary},
               {"channels", channels},
               {"layers", 2},
               {"ffn_hidden", hidden}};
@@ -160,7 +158,7 @@ TEST_CASE("the engine gives the same bits in any chunks, lanes and threads") {
   const struct {
     int64_t channels, head_size, hidden;
   } sizes[] = {{64, 32, 224}, {96, 96, 100}, {80, 8, 75}, {192, 64, 512}};
-  const Tensor tokens = random_tokens(3, 40, 1);
+  const Tensor tokens = random_tokens(kVocabulary, 3, 40, 1);
   kernels::set_row_invariant(true);
   for (const int64_t version : {4, 5, 6, 7}) {
     for (const auto& size : sizes) {
@@ -194,12 +192,12 @@ TEST_CASE("blocks longer than the engine's buffers and many lanes are cut") {
   const RwkvConfig config = odd_config(7, 64, 32, 64);
   const auto model =
       make_rwkv_engine(config, random_rwkv_weights(config, 6, WeightType::F32), WeightType::F32, 2);
-  const Tensor tokens = random_tokens(300, 3, 2);
+  const Tensor tokens = random_tokens(kVocabulary, 300, 3, 2);
   State state = model->initial_state(300);
   const Tensor logits = run(*model, tokens, state);
   State one = model->initial_state(1);
   CHECK(at::equal(run(*model, tokens.slice(0, 299), one)[0], logits[299]));
-  const Tensor text = random_tokens(1, 600, 3);
+  const Tensor text = random_tokens(kVocabulary, 1, 600, 3);
   State all = model->initial_state(1), parts = model->initial_state(1);
   CHECK(at::equal(run(*model, text, all), run_in_chunks(*model, text, parts, 199)));
   CHECK(all.equals(parts));
@@ -213,7 +211,7 @@ TEST_CASE("coarser weights come near the fp32 engine") {
   } types[] = {{WeightType::F16, 1e-2},  {WeightType::BF16, 3e-2}, {WeightType::Q8_0, 5e-2},
                {WeightType::Q5_1, 0.12}, {WeightType::Q5_0, 0.12}, {WeightType::Q4_1, 0.25},
                {WeightType::Q4_0, 0.25}};
-  const Tensor tokens = random_tokens(1, 32, 4);
+  const Tensor tokens = random_tokens(kVocabulary, 1, 32, 4);
   for (const int64_t version : {4, 7}) {
     const RwkvConfig config = odd_config(version, 256, 64, 512);
     const WeightMap weights = random_rwkv_weights(config, 7, WeightType::F32);
@@ -236,7 +234,7 @@ TEST_CASE("coarser weights come near the fp32 engine") {
 TEST_CASE("stored blocks are used as they are") {
   const RwkvConfig config = odd_config(7, 64, 32, 128);
   const WeightMap floats = random_rwkv_weights(config, 8, WeightType::F32);
-  const Tensor tokens = random_tokens(1, 9, 5);
+  const Tensor tokens = random_tokens(kVocabulary, 1, 9, 5);
   for (const auto type :
        {WeightType::Q8_0, WeightType::Q5_1, WeightType::Q5_0, WeightType::Q4_1, WeightType::Q4_0}) {
     WeightMap stored = floats, decoded = floats;
@@ -265,7 +263,7 @@ TEST_CASE("bf16 prefill stays near the exact one") {
   const RwkvConfig config = odd_config(7, 128, 64, 256);
   const auto model = make_rwkv_engine(config, random_rwkv_weights(config, 9, WeightType::F32),
                                       WeightType::BF16, 2);
-  const Tensor tokens = random_tokens(1, 64, 6);
+  const Tensor tokens = random_tokens(kVocabulary, 1, 64, 6);
   State fast_state = model->initial_state(1), state = model->initial_state(1);
   const Tensor fast = run(*model, tokens, fast_state);
   kernels::set_row_invariant(true);
@@ -279,7 +277,7 @@ TEST_CASE("a reset forgets, a state goes on where it was taken") {
     const RwkvConfig config = odd_config(version, 64, 32, 96);
     const auto model = make_rwkv_engine(config, random_rwkv_weights(config, 10, WeightType::F32),
                                         WeightType::F32, 2);
-    const Tensor tokens = random_tokens(2, 12, 7);
+    const Tensor tokens = random_tokens(kVocabulary, 2, 12, 7);
     State state = model->initial_state(2);
     ForwardOptions options;
     options.resets = at::zeros({2, 3}, at::kBool);

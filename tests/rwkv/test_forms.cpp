@@ -2,18 +2,15 @@
 // deterministic mode; causality; lanes, resets, padding; states saved and restored; replay.
 #include "core/kernels/product.h"
 #include "tests/catch.h"
+#include "tests/random_tokens.h"
 #include "tests/rwkv/synthetic.h"
 
 using namespace rmkv;
+using test::random_tokens;
 
 namespace {
 
 constexpr int64_t kVocabulary = 48;
-
-Tensor random_tokens(int64_t batch, int64_t count, uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return at::randint(kVocabulary, {batch, count}, generator, at::TensorOptions().dtype(at::kLong));
-}
 
 struct Outcome {
   Tensor hidden;
@@ -49,7 +46,7 @@ class Deterministic {
 
 TEST_CASE("sequence, step and any pieces agree in every version and dtype") {
   for (const auto& golden : synthetic::goldens()) {
-    const Tensor tokens = random_tokens(2, 45, 3);
+    const Tensor tokens = random_tokens(kVocabulary, 2, 45, 3);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       INFO(golden.name << " " << dtype_name(dtype));
@@ -106,7 +103,7 @@ TEST_CASE("fp16 needs no halving of rows every six layers: the residual stream i
 TEST_CASE("the deterministic mode gives the same bits for any pieces and any company") {
   const Deterministic on;
   for (const auto& golden : synthetic::goldens()) {
-    const Tensor tokens = random_tokens(3, 45, 4);
+    const Tensor tokens = random_tokens(kVocabulary, 3, 45, 4);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       INFO(golden.name << " " << dtype_name(dtype));
@@ -134,7 +131,7 @@ TEST_CASE("a state taken after any token goes on with the same bits") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(1, 12, 5);
+    const Tensor tokens = random_tokens(kVocabulary, 1, 12, 5);
     const Outcome whole = run(*model, tokens, model->initial_state(1), {1});
     for (int64_t at = 1; at < 12; ++at) {
       const Outcome before = run(*model, tokens.narrow(1, 0, at), model->initial_state(1), {1});
@@ -154,7 +151,7 @@ TEST_CASE("no token sees a later one") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(1, 20, 6);
+    const Tensor tokens = random_tokens(kVocabulary, 1, 20, 6);
     Tensor changed = tokens.clone();
     changed[0][13] = (tokens[0][13].item<int64_t>() + 1) % kVocabulary;
     const Tensor a = run(*model, tokens, model->initial_state(1), {20}).hidden;
@@ -169,7 +166,7 @@ TEST_CASE("a reset equals a fresh state, padding changes nothing") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(2, 24, 7);
+    const Tensor tokens = random_tokens(kVocabulary, 2, 24, 7);
     ForwardOptions options;
     options.resets = at::zeros({2, 3}, at::kBool);
     options.resets[1][1] = true;  // lane 1 starts anew at token 8
@@ -213,7 +210,7 @@ TEST_CASE("replay and a sequence in windows give the gradients of the whole") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kDouble);
-    const Tensor tokens = random_tokens(2, 24, 8);
+    const Tensor tokens = random_tokens(kVocabulary, 2, 24, 8);
     ForwardOptions options;
     options.resets = at::zeros({2, 3}, at::kBool);
     options.resets[1][1] = true;
@@ -238,7 +235,7 @@ TEST_CASE("a tuned state starts every document and learns") {
     Table config = golden->config;
     config["tuned_state"] = true;
     const auto model = synthetic::make_model(config, at::kDouble);
-    const Tensor tokens = random_tokens(1, 8, 9);
+    const Tensor tokens = random_tokens(kVocabulary, 1, 8, 9);
     ForwardOptions options;
     options.resets = at::zeros({1, 2}, at::kBool);
     options.resets[0][1] = true;

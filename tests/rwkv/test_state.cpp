@@ -3,18 +3,15 @@
 #include "core/models/rwkv/rwkv_state.h"
 
 #include "tests/catch.h"
+#include "tests/random_tokens.h"
 #include "tests/rwkv/synthetic.h"
 
 using namespace rmkv;
+using test::random_tokens;
 
 namespace {
 
 constexpr int64_t kVocabulary = 48;
-
-Tensor random_tokens(int64_t batch, int64_t count, uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return at::randint(kVocabulary, {batch, count}, generator, at::TensorOptions().dtype(at::kLong));
-}
 
 // Advances `state` token by token, so that products have one shape.
 Tensor run(RwkvModel& model, const Tensor& tokens, State& state) {
@@ -33,7 +30,7 @@ TEST_CASE("a flat state has rwkv.cpp's order and size") {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
     State state = model->initial_state(2);
-    run(*model, random_tokens(2, 9, 1), state);
+    run(*model, random_tokens(kVocabulary, 2, 9, 1), state);
     const Tensor flat = rwkv_flat_state(state);
     CHECK(flat.size(0) == 2);
     CHECK(flat.size(1) == golden.state_floats);
@@ -56,7 +53,7 @@ TEST_CASE("a flat state taken after any token goes on with the same bits") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(2, 10, 2);
+    const Tensor tokens = random_tokens(kVocabulary, 2, 10, 2);
     State whole = model->initial_state(2);
     const Tensor rows = run(*model, tokens, whole);
     for (const int64_t at : {0, 1, 5}) {
@@ -90,7 +87,7 @@ TEST_CASE("copies of a state part when one of them goes on; its tensors can be r
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(1, 6, 3);
+    const Tensor tokens = random_tokens(kVocabulary, 1, 6, 3);
     State state = model->initial_state(1);
     run(*model, tokens, state);
     State fork = state;
@@ -108,7 +105,7 @@ TEST_CASE("a zeroed memory is an empty one") {
   for (const auto& golden : synthetic::goldens()) {
     INFO(golden.name);
     const auto model = synthetic::make_model(golden.config, at::kFloat);
-    const Tensor tokens = random_tokens(1, 6, 4);
+    const Tensor tokens = random_tokens(kVocabulary, 1, 6, 4);
     State zeroed = model->initial_state(1), fresh = zeroed;
     run(*model, tokens, zeroed);
     const State read = zeroed;

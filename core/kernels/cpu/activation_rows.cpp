@@ -41,28 +41,34 @@ inline void put(int8_t* to, Ints x) {
   std::memcpy(to, &bytes, sizeof bytes);
 }
 
-void encode_block(const float* x, CodeBlock& block) {
+// A block as scale * integers of at most `largest_code`.
+struct RoundedBlock {
+  Ints first, second;
+  float scale;
+};
+inline RoundedBlock rounded_block(const float* x, float largest_code) {
   const Floats a = load(x), b = load(x + kLanes);
   const float peak = largest(maximum(magnitude(a), magnitude(b)));
-  const float inverse = peak > kSmallestPeak ? kLargestCode / peak : 0.0f;
-  block.scale = peak / kLargestCode;
-  const Ints first = rounded(a * inverse), second = rounded(b * inverse);
+  const float inverse = peak > kSmallestPeak ? largest_code / peak : 0.0f;
+  return {rounded(a * inverse), rounded(b * inverse), peak / largest_code};
+}
+
+void encode_block(const float* x, CodeBlock& block) {
+  const auto [first, second, scale] = rounded_block(x, kLargestCode);
   const Ints first_high = (first + 128) >> 8, second_high = (second + 128) >> 8;
   put(block.high, first_high);
   put(block.high + kLanes, second_high);
   put(block.low, first - (first_high << 8));
   put(block.low + kLanes, second - (second_high << 8));
+  block.scale = scale;
   block.sum = sum_of(first, second);
 }
 
 void encode_block(const float* x, ByteBlock& block) {
-  const Floats a = load(x), b = load(x + kLanes);
-  const float peak = largest(maximum(magnitude(a), magnitude(b)));
-  const float inverse = peak > kSmallestPeak ? 127.0f / peak : 0.0f;
-  block.scale = peak / 127.0f;
-  const Ints first = rounded(a * inverse), second = rounded(b * inverse);
+  const auto [first, second, scale] = rounded_block(x, 127.0f);
   put(block.codes, first);
   put(block.codes + kLanes, second);
+  block.scale = scale;
   block.sum = sum_of(first, second);
 }
 
